@@ -1,0 +1,82 @@
+//! The catalogue: which archives a store holds. The manifests are the truth; there is no index that
+//! could disagree with them.
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use super::layout::{Role, role};
+use super::manifest::ManifestError;
+use super::{ArchiveError, Manifest, Proof};
+use crate::store::{Key, Store};
+
+/// A manifest has some kilobytes, one of a database with 100,000 tables some megabytes.
+const LARGEST: u64 = 256 << 20;
+
+/// An archive in a store.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    pub manifest: Manifest,
+    pub proof: Proof,
+    pub store: Arc<dyn Store>,
+}
+
+/// What a store holds.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// The newest first.
+    pub archives: Vec<Archive>,
+    /// Manifests that are there and cannot be used. They are not "no archive": say so.
+    pub unreadable: Vec<ArchiveError>,
+}
+
+/// Reads every manifest of a store.
+///
+/// # Errors
+/// [`ArchiveError::Store`] if the store cannot be listed; that is never an empty catalogue.
+pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
+    let mut catalogue = Catalogue::default();
+    let keys: Vec<Key> = store.list()?.into_iter().map(|object| object.key).collect();
+    let known: HashSet<&Key> = keys.iter().collect();
+    for key in keys.iter().filter(|key| role(key).0 == Role::Manifest) {
+        match read(store, key, &known) {
+            Ok(archive) => catalogue.archives.push(archive),
+            Err(error) => catalogue.unreadable.push(error),
+        }
+    }
+    catalogue.archives.sort_by(|a, b| {
+        let order =
+            |archive: &Archive| (archive.manifest.id.clone(), archive.manifest.part.clone());
+        order(b).cmp(&order(a))
+    });
+    Ok(catalogue)
+}
+
+fn read(store: &Arc<dyn Store>, key: &Key, known: &HashSet<&Key>) -> Result<Archive, ArchiveError> {
+    let unusable = |source| ArchiveError::Manifest { key: key.to_string(), source };
+    let manifest = Manifest::read(&content(store.as_ref(), key)?).map_err(unusable)?;
+    let address = manifest.address();
+    if address.manifest()? != *key {
+        let named = address.manifest()?.to_string();
+        return Err(unusable(ManifestError::Misplaced(named)));
+    }
+    // The payload is named by the manifest, so it is held to the archive's own name.
+    let payload = key.sibling(&manifest.payload)?;
+    if role(&payload) != (Role::Payload, Some(manifest.id.clone())) {
+        return Err(unusable(ManifestError::Misplaced(manifest.payload.clone())));
+    }
+    let proof_key = address.proof()?;
+    let proof = match known.contains(&proof_key) {
+        true => Proof::read(&content(store.as_ref(), &proof_key)?)
+            .map_err(|error| unusable(error.into()))?,
+        false => Proof::default(),
+    };
+    Ok(Archive { manifest, proof, store: store.clone() })
+}
+
+fn content(store: &dyn Store, key: &Key) -> Result<Vec<u8>, ArchiveError> {
+    let mut content = Vec::new();
+    let read = store.open(key)?.take(LARGEST).read_to_end(&mut content);
+    read.map_err(|source| ArchiveError::Read { key: key.to_string(), source })?;
+    Ok(content)
+}

@@ -1,0 +1,141 @@
+//! Where an archive's files are: `<source>/<part>/<id>.<extension>`. The one place that turns names
+//! into paths.
+
+use crate::model::{ArchiveId, Codec, Part, Slug};
+use crate::store::{Key, KeyError};
+
+const MANIFEST: &str = ".manifest.json";
+const PROOF: &str = ".proof.json";
+
+/// The place of one archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub source: Slug,
+    pub part: Part,
+    pub id: ArchiveId,
+}
+
+impl Address {
+    /// The folder of one part of a source. `@globals` cannot be a database: `@` is escaped there.
+    fn folder(&self) -> String {
+        let part = match &self.part {
+            Part::Globals => "@globals".to_owned(),
+            Part::Database(name) => escape(name.as_str()),
+        };
+        format!("{}/{part}", self.source)
+    }
+
+    fn file(&self, suffix: &str) -> Result<Key, KeyError> {
+        Key::new(&format!("{}/{}{suffix}", self.folder(), self.id))
+    }
+
+    /// The payload; its chain of extensions is the restore recipe read backwards.
+    ///
+    /// # Errors
+    /// Never for an extension of the engines' tables.
+    pub fn payload(&self, extension: &str, codec: Codec) -> Result<Key, KeyError> {
+        let codec = match codec {
+            Codec::Zstd(_) => ".zst",
+            Codec::Gzip(_) => ".gz",
+            Codec::None => "",
+        };
+        self.file(&format!(".{extension}{codec}"))
+    }
+
+    /// # Errors
+    /// Never: every part of an address is escaped.
+    pub fn manifest(&self) -> Result<Key, KeyError> {
+        self.file(MANIFEST)
+    }
+
+    /// # Errors
+    /// Never: every part of an address is escaped.
+    pub fn proof(&self) -> Result<Key, KeyError> {
+        self.file(PROOF)
+    }
+}
+
+/// What a key in a store is to us.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Manifest,
+    Proof,
+    Payload,
+    /// Not one of our files.
+    Foreign,
+}
+
+/// Tells our files from foreign ones: three components, and a name that begins with an archive's id.
+pub(super) fn role(key: &Key) -> (Role, Option<ArchiveId>) {
+    let name = key.file_name();
+    let id: Option<ArchiveId> = name.split('.').next().and_then(|id| id.parse().ok());
+    let deep = key.as_str().split('/').count() == 3;
+    let role = match &id {
+        Some(id) if deep => match &name[id.as_str().len()..] {
+            MANIFEST => Role::Manifest,
+            PROOF => Role::Proof,
+            "" => Role::Foreign,
+            _ => Role::Payload,
+        },
+        _ => Role::Foreign,
+    };
+    (role, id)
+}
+
+/// Escapes everything but letters, digits, `_`, `-` and inner dots, byte by byte, as URLs do. Two
+/// different names never become one.
+fn escape(name: &str) -> String {
+    let mut escaped = String::new();
+    for (at, byte) in name.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if plain || (byte == b'.' && at > 0) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_database_name_leaves_its_folder() {
+        for (name, expected) in [
+            ("orders", "orders"),
+            ("..", "%2E."),
+            ("../../etc", "%2E.%2F..%2Fetc"),
+            ("@globals", "%40globals"),
+            ("a b/$(id)", "a%20b%2F%24%28id%29"),
+            ("ä", "%C3%A4"),
+            ("%2F", "%252F"),
+        ] {
+            assert_eq!(escape(name), expected);
+            let address = Address {
+                source: "shop".parse().unwrap(),
+                part: Part::Database(name.parse().unwrap()),
+                id: "20261120T030000Z-01jd8abcde".parse().unwrap(),
+            };
+            let key = address.payload("pgdump", Codec::Zstd(3)).unwrap();
+            assert_eq!(key.as_str().split('/').count(), 3, "{key}");
+            assert_eq!(role(&key).0, Role::Payload);
+            assert_eq!(role(&address.manifest().unwrap()).0, Role::Manifest);
+        }
+        let longest = "/".repeat(crate::model::name::LONGEST_DATABASE);
+        assert_eq!(escape(&longest).len(), 192);
+    }
+
+    #[test]
+    fn foreign_files_stay_foreign() {
+        for name in [
+            "notes.txt",
+            "shop/orders/notes.txt",
+            "a/20261120T030000Z-01jd8abcde.pgdump",
+            "a/b/c/d",
+        ] {
+            assert_eq!(role(&Key::new(name).unwrap()).0, Role::Foreign, "{name}");
+        }
+    }
+}

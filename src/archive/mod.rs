@@ -1,0 +1,93 @@
+//! Archives: one immutable payload and one manifest each. An archive exists if and only if its
+//! manifest exists.
+//!
+//! It knows layout, manifest, the way from staged to published, the catalogue and reading back. What
+//! is dumped, and how, it does not know.
+
+mod catalogue;
+mod layout;
+mod manifest;
+mod proof;
+mod read;
+mod staging;
+mod sweep;
+
+pub use catalogue::{Archive, Catalogue, catalogue};
+pub use layout::Address;
+pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
+pub use proof::{Check, Level, Proof, record};
+pub use read::{Plain, check_stored, open_plain};
+pub use staging::{Published, Sealed, Staging};
+pub use sweep::sweep;
+
+use crate::model::{ErrorKind, Explain, Sum};
+use crate::pipeline::PipelineError;
+use crate::store::{KeyError, StoreError};
+use crate::transport::TransportError;
+
+/// Something about an archive that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("manifest `{key}`: {source}")]
+    Manifest { key: String, source: ManifestError },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("cannot read `{key}`")]
+    Read { key: String, source: std::io::Error },
+    #[error("cannot write `{key}`")]
+    Write { key: String, source: std::io::Error },
+    #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
+    Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
+    #[error("no archive has the id `{0}`")]
+    Unknown(String),
+}
+
+/// A sum as it stands in messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown(pub Sum);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digest = self.0.sha256.to_string();
+        write!(f, "{} bytes with SHA-256 {}…", self.0.bytes, &digest[..12])
+    }
+}
+
+impl Explain for ArchiveError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Pipeline(error) => error.kind(),
+            Self::Transport(error) => error.kind(),
+            Self::Unknown(_) => ErrorKind::Usage,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn retry(&self) -> bool {
+        match self {
+            Self::Store(error) => error.retry(),
+            Self::Transport(error) => error.retry(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+            Self::Transport(error) => error.hint(),
+            Self::Damaged { .. } => {
+                Some("restore from another archive, and look at the disk".to_owned())
+            }
+            Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! From staged to published: the commit of an archive.
+//!
+//! Each step takes the evidence of the one before, so none can be forgotten: [`Staging::seal`] wants
+//! a closed chain and a read exit code, [`Sealed::publish`] wants both behind it. Dropping anything
+//! earlier leaves nothing visible.
+
+use std::sync::Arc;
+
+use super::{Address, ArchiveError, Manifest, read::sum_of};
+use crate::archive::Shown;
+use crate::model::{Codec, Facts, Sum};
+use crate::pipeline::Finished;
+use crate::store::{Claim, Key, Store, Upload};
+use crate::transport::Exited;
+
+/// An archive whose payload is being written.
+#[derive(Debug)]
+pub struct Staging {
+    store: Arc<dyn Store>,
+    address: Address,
+    payload: Key,
+    claim: Claim,
+}
+
+/// A whole payload of a command that succeeded; not visible yet.
+#[derive(Debug)]
+pub struct Sealed {
+    staging: Staging,
+    upload: Box<dyn Upload>,
+    pub facts: Facts,
+    pub plain: Sum,
+    pub stored: Sum,
+    /// What the dump tool said while it succeeded.
+    pub said: String,
+}
+
+/// An archive that exists.
+#[derive(Debug)]
+pub struct Published {
+    pub manifest: Manifest,
+}
+
+impl Staging {
+    /// Begins an archive. The payload is written through the upload.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Store`] if the store cannot be written.
+    pub fn open(
+        store: Arc<dyn Store>,
+        address: Address,
+        extension: &str,
+        codec: Codec,
+    ) -> Result<(Self, Box<dyn Upload>), ArchiveError> {
+        let payload = address.payload(extension, codec)?;
+        let claim = store.claim()?;
+        let upload = store.create(&payload)?;
+        Ok((Self { store, address, payload, claim }, upload))
+    }
+
+    /// The payload's file name.
+    pub fn payload(&self) -> &str {
+        self.payload.file_name()
+    }
+
+    /// # Errors
+    /// [`ArchiveError::Transport`] if the command failed.
+    pub fn seal(self, finished: Finished, exited: Exited) -> Result<Sealed, ArchiveError> {
+        let exited = exited.success()?;
+        Ok(Sealed {
+            staging: self,
+            facts: finished.facts().clone(),
+            plain: finished.plain(),
+            stored: finished.stored(),
+            said: exited.stderr().to_owned(),
+            upload: finished.into_upload(),
+        })
+    }
+}
+
+impl Sealed {
+    /// Makes the payload durable, reads it back, and writes the manifest: the commit point.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Damaged`] if the store gives back other bytes than it was given;
+    /// [`ArchiveError::Store`] and the like if a step fails. Nothing is left visible then.
+    pub fn publish(self, manifest: Manifest) -> Result<Published, ArchiveError> {
+        let Self { staging: Staging { store, address, payload, claim }, upload, stored, .. } = self;
+        let manifest_key = address.manifest()?;
+        upload.commit()?;
+        let written = (|| {
+            let found = sum_of(store.as_ref(), &payload)?;
+            if found != stored {
+                let (key, what) = (payload.to_string(), "what the store gave back");
+                let (found, expected) = (Shown(found), Shown(stored));
+                return Err(ArchiveError::Damaged { key, what, found, expected });
+            }
+            write_manifest(store.as_ref(), &manifest_key, &manifest)
+        })();
+        if let Err(error) = written {
+            // The manifest first: while it is there, so must be the payload. What cannot be removed
+            // has no manifest, is nobody's archive, and is swept at the next start.
+            store.delete(&manifest_key).ok();
+            store.delete(&payload).ok();
+            return Err(error);
+        }
+        drop(claim);
+        Ok(Published { manifest })
+    }
+}
+
+fn write_manifest(store: &dyn Store, key: &Key, manifest: &Manifest) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::Manifest { key: key.to_string(), source };
+    let text = manifest.write().map_err(failed)?;
+    let mut upload = store.create(key)?;
+    let written = upload.write_all(&text).and_then(|()| upload.flush());
+    written.map_err(|source| ArchiveError::Write { key: key.to_string(), source })?;
+    Ok(upload.commit()?)
+}

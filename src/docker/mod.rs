@@ -1,0 +1,59 @@
+//! The Docker edge: one connection, containers as workloads, commands inside containers.
+//!
+//! Every type of bollard stops here. It knows nothing of databases or backups.
+
+mod error;
+mod exec;
+mod workloads;
+
+pub use error::DockerError;
+pub use exec::{Exec, ExecState, Frame, Input, Output};
+
+use bollard::API_DEFAULT_VERSION;
+
+/// Seconds until an unanswered call fails. Streams of output are not bound by it.
+const CALL_TIMEOUT: u64 = 60;
+
+/// A connection to a Docker engine.
+#[derive(Clone)]
+pub struct Docker {
+    client: bollard::Docker,
+    host: String,
+}
+
+impl std::fmt::Debug for Docker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Docker").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Docker {
+    /// Connects to `unix:///path` or `tcp://host:port` and agrees on the newest API version that
+    /// both sides speak.
+    ///
+    /// # Errors
+    /// [`DockerError::Host`] for any other address, [`DockerError::Unreachable`] if nobody answers.
+    pub async fn connect(host: &str) -> Result<Self, DockerError> {
+        let client = if let Some(path) = host.strip_prefix("unix://") {
+            bollard::Docker::connect_with_unix(path, CALL_TIMEOUT, API_DEFAULT_VERSION)
+        } else if host.starts_with("tcp://") {
+            bollard::Docker::connect_with_http(host, CALL_TIMEOUT, API_DEFAULT_VERSION)
+        } else {
+            return Err(DockerError::Host(host.to_owned()));
+        };
+        let unreachable =
+            |error| DockerError::Unreachable { host: host.to_owned(), source: Box::new(error) };
+        let client = client.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
+        Ok(Self { client, host: host.to_owned() })
+    }
+
+    /// The agreed API version, `1.41`.
+    pub fn api_version(&self) -> String {
+        self.client.client_version().to_string()
+    }
+
+    /// The name of the engine's host, if whoever stands before the socket lets us ask.
+    pub async fn host_name(&self) -> Option<String> {
+        self.client.info().await.ok().and_then(|info| info.name)
+    }
+}

@@ -1,0 +1,227 @@
+//! The engine family: one kind of database each. Engines are pure: they describe commands, read
+//! answers and judge dumps; they never run anything.
+//!
+//! A new engine is one file (or folder) here and one line in [`ENGINES`]. Nothing else in the house
+//! matches on an engine's name.
+
+pub mod postgres;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::model::{
+    Command, Database, DatabaseName, Databases, Explain, Facts, Part, SecretRef, Server,
+};
+
+/// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
+pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres];
+
+/// One kind of database.
+pub trait Engine: Debug + Send + Sync {
+    /// The facts by which it is found and offered.
+    fn card(&self) -> &'static Card;
+
+    /// What a container's own environment says about user, password and databases.
+    fn defaults(&self, env: &BTreeMap<String, String>) -> Defaults;
+
+    /// Asks a server who it is and what it holds. Read the answer with [`Engine::read_probe`].
+    fn probe(&self, access: &Access) -> Command;
+
+    fn read_probe(&self, answer: &[u8]) -> Result<Server, EngineError>;
+
+    /// Prints the version of the tool that [`Engine::dump`] runs.
+    fn tool_version(&self) -> Command;
+
+    /// Describes the dump of one part.
+    fn dump(&self, access: &Access, part: &Part, format: &str, server: &Server) -> Dump;
+
+    /// Judges a dump stream, whole or not.
+    fn validator(&self, part: &Part, format: &str) -> Box<dyn Validator>;
+
+    /// Describes the restore of a database dump into the database `name`.
+    fn restore(&self, access: &Access, format: &str, name: &DatabaseName) -> Restore;
+
+    /// Creates the database `name` with the properties of `like`.
+    fn create(&self, access: &Access, name: &DatabaseName, like: &Database) -> Command;
+
+    /// Ends a restore into a new database: its settings, grants and comment, then its final name.
+    fn settle(
+        &self,
+        access: &Access,
+        staged: &DatabaseName,
+        name: &DatabaseName,
+        like: &Database,
+    ) -> Command;
+
+    /// Removes a database that a failed restore left half filled.
+    fn discard(&self, access: &Access, staged: &DatabaseName) -> Command;
+
+    /// Reads a dump of globals and leaves out what the target server already has.
+    fn globals(
+        &self,
+        access: &Access,
+        dump: &str,
+        server: &Server,
+    ) -> Result<GlobalsRestore, EngineError>;
+
+    /// The command that loads a dump of globals as it is, for people with stock tools.
+    fn load_globals(&self, access: &Access) -> Command;
+
+    /// Counts what is in a database: one number, 0 when nobody put anything into it.
+    fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command;
+
+    /// Asks a database for the facts that a validator found in its dump.
+    fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command;
+
+    fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError>;
+}
+
+/// An engine's fixed facts.
+#[derive(Debug)]
+pub struct Card {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    /// Last path components of images that hold this engine.
+    pub images: &'static [&'static str],
+    /// The first is the default.
+    pub formats: &'static [Format],
+}
+
+/// A format in which an engine dumps.
+#[derive(Debug)]
+pub struct Format {
+    pub name: &'static str,
+    /// The extension of a dumped database; globals are always `sql`.
+    pub extension: &'static str,
+}
+
+/// As whom to talk to a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub user: &'a str,
+    pub password: Option<&'a SecretRef>,
+}
+
+/// What a container's environment says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    pub user: String,
+    pub password: Option<SecretRef>,
+    pub databases: Databases,
+}
+
+/// How one part is dumped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dump {
+    pub command: Command,
+    /// What this dump cannot hold, in words for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// How a database dump is put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// Reads the plain dump on its standard input.
+    pub load: Command,
+}
+
+/// How globals are put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalsRestore {
+    pub load: Command,
+    /// What is created.
+    pub created: Vec<String>,
+    /// What the target has already, and keeps as it is.
+    pub kept: Vec<String>,
+}
+
+/// Reads a dump as it streams by and says whether it is whole. One pass, constant memory.
+pub trait Validator: Debug + Send {
+    /// Takes the next piece. An error is final: the dump can no longer become whole.
+    fn check(&mut self, piece: &[u8]) -> Result<(), Invalid>;
+
+    /// Called at the end of the stream: the dump is whole, and these are its facts, or it is not.
+    fn finish(self: Box<Self>) -> Result<Facts, Invalid>;
+}
+
+/// Why a stream is not a whole dump.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("the dump is empty")]
+    Empty,
+    #[error("the dump is cut: {0}")]
+    Cut(String),
+    #[error("this is not a dump: {0}")]
+    Foreign(String),
+}
+
+impl Explain for Invalid {
+    fn hint(&self) -> Option<String> {
+        let hint = "the dump tool ended early or its output was cut on the way; \
+                    look at the server's log and at any proxy before the Docker socket";
+        Some(hint.to_owned())
+    }
+}
+
+/// An answer that an engine cannot use.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("cannot read the server's answer")]
+    Answer(#[source] serde_json::Error),
+    #[error("cannot read the server's answer: {0}")]
+    AnswerShape(String),
+    #[error("the dump of globals is not readable: {0}")]
+    Globals(String),
+}
+
+impl Explain for EngineError {}
+
+/// Finds an engine by its name or one of its aliases.
+pub fn by_name(name: &str) -> Option<&'static dyn Engine> {
+    ENGINES
+        .iter()
+        .copied()
+        .find(|engine| engine.card().name == name || engine.card().aliases.contains(&name))
+}
+
+/// Finds the engine that an image holds: `registry:5000/bitnami/postgresql:15@sha256:…`.
+pub fn by_image(image: &str) -> Option<&'static dyn Engine> {
+    let image = image.split('@').next().unwrap_or(image);
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let base = last.split(':').next().unwrap_or(last);
+    ENGINES.iter().copied().find(|engine| engine.card().images.contains(&base))
+}
+
+/// Every name and alias, for messages.
+pub fn names() -> Vec<&'static str> {
+    ENGINES
+        .iter()
+        .flat_map(|e| std::iter::once(e.card().name).chain(e.card().aliases.iter().copied()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_name_their_engine() {
+        for image in [
+            "postgres",
+            "postgres:15",
+            "registry:5000/team/postgres:15-alpine",
+            "bitnami/postgresql:16",
+            "postgis/postgis:15-3.4",
+            "postgres@sha256:00",
+        ] {
+            assert_eq!(
+                by_image(image).map(|engine| engine.card().name),
+                Some("postgres"),
+                "{image}"
+            );
+        }
+        for image in ["postgres-exporter:1", "mypostgres", "nginx", "", "sha256:00ff"] {
+            assert!(by_image(image).is_none(), "{image}");
+        }
+    }
+}

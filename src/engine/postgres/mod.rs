@@ -1,0 +1,253 @@
+//! PostgreSQL: how its image is configured, which commands dump and restore it.
+//!
+//! What a whole dump looks like is in `custom.rs` and `text.rs`; how SQL is quoted and split in
+//! `sql.rs`; what the server is asked in `queries.rs`.
+
+mod custom;
+mod globals;
+mod queries;
+mod sql;
+mod text;
+
+use std::collections::BTreeMap;
+
+use super::{
+    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Validator,
+};
+use crate::model::{
+    Command, Database, DatabaseName, Databases, Facts, Part, SecretRef, Server, Value,
+};
+
+static CARD: Card = Card {
+    name: "postgres",
+    aliases: &["postgresql"],
+    images: &[
+        "postgres",
+        "postgresql",
+        "postgis",
+        "pgvector",
+        "timescaledb",
+        "timescaledb-ha",
+        "pgautoupgrade",
+        "pgvecto-rs",
+        "supabase-postgres",
+    ],
+    formats: &[
+        Format { name: "custom", extension: "pgdump" },
+        Format { name: "plain", extension: "sql" },
+    ],
+};
+
+/// The database that every cluster has for those who only want to ask.
+const MAINTENANCE: &str = "postgres";
+
+/// The PostgreSQL engine, for servers from version 10.
+#[derive(Debug)]
+pub struct Postgres;
+
+impl Engine for Postgres {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    /// The variables of the official image; Bitnami's image spells two of them differently.
+    /// <https://github.com/docker-library/docs/blob/master/postgres/README.md>
+    fn defaults(&self, env: &BTreeMap<String, String>) -> Defaults {
+        let set = |name: &str| env.get(name).filter(|value| !value.is_empty());
+        let first = |names: &[&str]| names.iter().find_map(|name| set(name)).cloned();
+        let password = ["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"].iter().find_map(|name| {
+            let file = set(&format!("{name}_FILE")).map(|path| SecretRef::File(path.clone()));
+            file.or_else(|| set(name).map(|_| SecretRef::Env((*name).to_owned())))
+        });
+        let named = first(&["POSTGRES_DB", "POSTGRESQL_DATABASE"]);
+        let databases = match named.and_then(|name| name.parse().ok()) {
+            Some(name) => Databases::Named(vec![name]),
+            None => Databases::All,
+        };
+        let user = first(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]);
+        Defaults { user: user.unwrap_or_else(|| "postgres".to_owned()), password, databases }
+    }
+
+    fn probe(&self, access: &Access) -> Command {
+        psql(access, MAINTENANCE).stdin(queries::PROBE)
+    }
+
+    fn read_probe(&self, answer: &[u8]) -> Result<Server, EngineError> {
+        queries::read_probe(answer)
+    }
+
+    fn tool_version(&self) -> Command {
+        Command::new(["pg_dump", "--version"])
+    }
+
+    fn dump(&self, access: &Access, part: &Part, format: &str, server: &Server) -> Dump {
+        match part {
+            // Compression is ours: the dump stays countable, and one codec serves every engine.
+            Part::Database(name) => Dump {
+                command: connect(Command::new(["pg_dump"]), access)
+                    .arg(format!("--format={format}"))
+                    .arg("--compress=0")
+                    .arg(dbname(name.as_str())),
+                warnings: Vec::new(),
+            },
+            Part::Globals if server.superuser => Dump {
+                command: connect(Command::new(["pg_dumpall", "--globals-only"]), access),
+                warnings: Vec::new(),
+            },
+            Part::Globals => Dump {
+                command: connect(
+                    Command::new(["pg_dumpall", "--globals-only", "--no-role-passwords"]),
+                    access,
+                ),
+                warnings: vec![format!(
+                    "user `{}` is no superuser: the globals hold no role's password",
+                    access.user
+                )],
+            },
+        }
+    }
+
+    fn validator(&self, part: &Part, format: &str) -> Box<dyn Validator> {
+        match part {
+            Part::Globals => Box::new(text::TextDump::cluster()),
+            Part::Database(_) if format == "plain" => Box::new(text::TextDump::database()),
+            Part::Database(_) => Box::new(custom::CustomDump::default()),
+        }
+    }
+
+    fn restore(&self, access: &Access, format: &str, name: &DatabaseName) -> Restore {
+        let load = match format {
+            "plain" => psql(access, name.as_str()),
+            _ => connect(Command::new(["pg_restore", "--exit-on-error"]), access)
+                .arg(dbname(name.as_str())),
+        };
+        Restore { load }
+    }
+
+    fn create(&self, access: &Access, name: &DatabaseName, like: &Database) -> Command {
+        let mut command = connect(Command::new(["createdb"]), access)
+            .arg("--template=template0")
+            .arg(format!("--owner={}", like.owner))
+            .arg(format!("--encoding={}", like.encoding))
+            .arg(format!("--lc-collate={}", like.collate))
+            .arg(format!("--lc-ctype={}", like.ctype));
+        match (like.provider.as_str(), &like.locale) {
+            ("i", Some(locale)) => {
+                command =
+                    command.arg("--locale-provider=icu").arg(format!("--icu-locale={locale}"));
+            }
+            ("b", Some(locale)) => {
+                command = command
+                    .arg("--locale-provider=builtin")
+                    .arg(format!("--builtin-locale={locale}"));
+            }
+            _ => {}
+        }
+        // A name may begin with a dash; after `--` it is a name all the same.
+        command.arg("--").arg(name.as_str())
+    }
+
+    fn settle(
+        &self,
+        access: &Access,
+        staged: &DatabaseName,
+        name: &DatabaseName,
+        like: &Database,
+    ) -> Command {
+        psql(access, MAINTENANCE).stdin(queries::settle(staged, name, like))
+    }
+
+    fn discard(&self, access: &Access, staged: &DatabaseName) -> Command {
+        connect(Command::new(["dropdb", "--if-exists"]), access).arg("--").arg(staged.as_str())
+    }
+
+    fn globals(
+        &self,
+        access: &Access,
+        dump: &str,
+        server: &Server,
+    ) -> Result<GlobalsRestore, EngineError> {
+        let adapted = globals::adapt(dump, server)?;
+        Ok(GlobalsRestore {
+            load: psql(access, MAINTENANCE).stdin(adapted.script),
+            created: adapted.created,
+            kept: adapted.kept,
+        })
+    }
+
+    fn load_globals(&self, access: &Access) -> Command {
+        // Roles that exist already are errors here, and harmless: psql goes on.
+        connect(Command::new(["psql", "--no-psqlrc", "--quiet"]), access).arg(dbname(MAINTENANCE))
+    }
+
+    fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {
+        psql(access, name.as_str()).stdin(queries::COUNT_OBJECTS)
+    }
+
+    fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command {
+        psql(access, name.as_str()).stdin(queries::ask_facts(facts))
+    }
+
+    fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
+        queries::read_facts(answer)
+    }
+}
+
+/// `psql` as a strict interpreter of one script: no start-up file, stops at the first error.
+fn psql(access: &Access, database: &str) -> Command {
+    let quiet = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"];
+    connect(Command::new(quiet), access)
+        .arg("--set=ON_ERROR_STOP=1")
+        .arg("--file=-")
+        .arg(dbname(database))
+}
+
+/// Adds user and password. The password travels in the environment; `--no-password` makes a missing
+/// one an error instead of a prompt that nobody sees.
+fn connect(command: Command, access: &Access) -> Command {
+    let command = command.arg("--no-password").arg(format!("--username={}", access.user));
+    match access.password {
+        Some(password) => command.env("PGPASSWORD", Value::Secret(password.clone())),
+        None => command,
+    }
+}
+
+/// A database as an argument. libpq reads a bare name with a `=` or `://` in it as a connection
+/// string that may lead to another host, so the name is always given as a quoted connection string.
+/// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
+fn dbname(name: &str) -> String {
+    format!("--dbname=dbname='{}'", name.replace('\\', r"\\").replace('\'', r"\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_name_never_becomes_a_connection_string() {
+        assert_eq!(dbname("shop"), "--dbname=dbname='shop'");
+        assert_eq!(dbname("host=evil"), "--dbname=dbname='host=evil'");
+        assert_eq!(dbname(r"a' host='evil\"), r"--dbname=dbname='a\' host=\'evil\\'");
+    }
+
+    #[test]
+    fn the_image_s_own_variables_are_enough() {
+        let env = |pairs: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Postgres.defaults(&pairs.iter().map(own).collect())
+        };
+        let stock = env(&[("POSTGRES_PASSWORD", "x")]);
+        assert_eq!(stock.user, "postgres");
+        assert_eq!(stock.password, Some(SecretRef::Env("POSTGRES_PASSWORD".to_owned())));
+        assert_eq!(stock.databases, Databases::All);
+
+        let named = env(&[
+            ("POSTGRES_USER", "app"),
+            ("POSTGRES_DB", "shop"),
+            ("POSTGRES_PASSWORD_FILE", "/run/secrets/db"),
+        ]);
+        assert_eq!(named.user, "app");
+        assert_eq!(named.password, Some(SecretRef::File("/run/secrets/db".to_owned())));
+        assert_eq!(named.databases, Databases::Named(vec!["shop".parse().unwrap()]));
+    }
+}

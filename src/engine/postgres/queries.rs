@@ -1,0 +1,227 @@
+//! What a PostgreSQL server is asked, and how its answers read.
+//!
+//! Every answer is JSON built by the server, so no name needs unquoting here.
+
+use serde::Deserialize;
+
+use super::sql::{identifier, literal};
+use crate::engine::EngineError;
+use crate::model::{Database, DatabaseName, DatabaseSetting, Facts, Grant, Server, TableRows};
+
+/// Works from PostgreSQL 10; columns that only newer servers have are read by way of `to_jsonb`.
+pub(super) const PROBE: &str = r"
+SELECT json_build_object(
+  'version', current_setting('server_version'),
+  'number', current_setting('server_version_num')::int,
+  'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'roles', (SELECT json_agg(rolname ORDER BY rolname) FROM pg_roles),
+  'tablespaces', (SELECT json_agg(spcname ORDER BY spcname) FROM pg_tablespace),
+  'databases', (SELECT coalesce(json_agg(json_build_object(
+      'name', d.datname,
+      'owner', pg_get_userbyid(d.datdba),
+      'encoding', pg_encoding_to_char(d.encoding),
+      'collate', d.datcollate,
+      'ctype', d.datctype,
+      'provider', coalesce(to_jsonb(d)->>'datlocprovider', 'c'),
+      'locale', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'),
+      'comment', shobj_description(d.oid, 'pg_database'),
+      'connection_limit', d.datconnlimit,
+      'bytes', CASE WHEN has_database_privilege(d.oid, 'CONNECT')
+               THEN pg_database_size(d.oid) END,
+      'settings', (SELECT json_agg(json_build_object(
+            'role', CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END,
+            'name', split_part(c, '=', 1),
+            'value', substr(c, strpos(c, '=') + 1)))
+          FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid),
+      'grants', CASE WHEN d.datacl IS NOT NULL THEN (SELECT json_agg(json_build_object(
+            'role', CASE WHEN a.grantee <> 0 THEN pg_get_userbyid(a.grantee) END,
+            'privilege', a.privilege_type,
+            'grantable', a.is_grantable))
+          FROM aclexplode(d.datacl) a) END
+    ) ORDER BY d.datname), '[]')
+    FROM pg_database d WHERE d.datallowconn AND NOT d.datistemplate)
+);
+";
+
+/// Counts what people put into a database; a fresh one has none of it.
+pub(super) const COUNT_OBJECTS: &str = r"
+SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname !~ '^(pg_|information_schema$)')
+     + (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname !~ '^(pg_|information_schema$)')
+     + (SELECT count(*) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE n.nspname !~ '^(pg_|information_schema$)')
+     + (SELECT count(*) FROM pg_namespace n
+        WHERE n.nspname !~ '^(pg_|information_schema$|public$)')
+     + (SELECT count(*) FROM pg_extension WHERE extname <> 'plpgsql')
+     + (SELECT count(*) FROM pg_largeobject_metadata);
+";
+
+#[derive(Deserialize)]
+struct ProbeAnswer {
+    version: String,
+    number: u32,
+    superuser: bool,
+    roles: Vec<String>,
+    tablespaces: Vec<String>,
+    databases: Vec<DatabaseAnswer>,
+}
+
+#[derive(Deserialize)]
+struct DatabaseAnswer {
+    name: DatabaseName,
+    owner: String,
+    encoding: String,
+    collate: String,
+    ctype: String,
+    provider: String,
+    locale: Option<String>,
+    comment: Option<String>,
+    connection_limit: i64,
+    bytes: Option<u64>,
+    settings: Option<Vec<DatabaseSetting>>,
+    grants: Option<Vec<Grant>>,
+}
+
+pub(super) fn read_probe(answer: &[u8]) -> Result<Server, EngineError> {
+    let answer: ProbeAnswer = serde_json::from_slice(answer).map_err(EngineError::Answer)?;
+    let database = |database: DatabaseAnswer| Database {
+        name: database.name,
+        owner: database.owner,
+        encoding: database.encoding,
+        collate: database.collate,
+        ctype: database.ctype,
+        provider: database.provider,
+        locale: database.locale,
+        comment: database.comment,
+        connection_limit: database.connection_limit,
+        settings: database.settings.unwrap_or_default(),
+        grants: database.grants,
+        bytes: database.bytes.unwrap_or_default(),
+    };
+    Ok(Server {
+        version: answer.version,
+        major: answer.number / 10_000,
+        superuser: answer.superuser,
+        roles: answer.roles,
+        tablespaces: answer.tablespaces,
+        databases: answer.databases.into_iter().map(database).collect(),
+    })
+}
+
+/// Settings whose value is a list that is quoted already.
+/// <https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/dumputils.c>, `variable_is_guc_list_quote`.
+const LISTS: [&str; 6] = [
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
+
+/// What `pg_dump --create` would have said of the database, under the name it is restored to, and
+/// the final name as the last act.
+pub(super) fn settle(staged: &DatabaseName, name: &DatabaseName, like: &Database) -> String {
+    let database = identifier(staged.as_str());
+    let mut script = String::new();
+    let mut say = |statement: String| {
+        script.push_str(&statement);
+        script.push_str(";\n");
+    };
+    if let Some(comment) = &like.comment {
+        say(format!("COMMENT ON DATABASE {database} IS {}", literal(comment)));
+    }
+    if like.connection_limit != -1 {
+        say(format!("ALTER DATABASE {database} CONNECTION LIMIT {}", like.connection_limit));
+    }
+    for DatabaseSetting { role, name, value } in &like.settings {
+        let scope = match role {
+            Some(role) => format!("ROLE {} IN DATABASE {database}", identifier(role)),
+            None => format!("DATABASE {database}"),
+        };
+        let listed = LISTS.contains(&name.to_lowercase().as_str()) && !value.is_empty();
+        let value = if listed { value.clone() } else { literal(value) };
+        // An extension's setting is `extension.name`: each part is quoted on its own.
+        let name: Vec<String> = name.split('.').map(identifier).collect();
+        say(format!("ALTER {scope} SET {} TO {value}", name.join(".")));
+    }
+    if let Some(grants) = &like.grants {
+        say(format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC"));
+        say(format!("REVOKE ALL ON DATABASE {database} FROM {}", identifier(&like.owner)));
+        for Grant { role, privilege, grantable } in grants {
+            let role = role.as_deref().map_or_else(|| "PUBLIC".to_owned(), identifier);
+            let option = if *grantable { " WITH GRANT OPTION" } else { "" };
+            say(format!("GRANT {privilege} ON DATABASE {database} TO {role}{option}"));
+        }
+    }
+    if staged != name {
+        say(format!("ALTER DATABASE {database} RENAME TO {}", identifier(name.as_str())));
+    }
+    script
+}
+
+pub(super) fn ask_facts(facts: &Facts) -> String {
+    let mut script = String::from("SELECT count(*) FROM pg_largeobject_metadata;\n");
+    for TableRows { schema, table, .. } in &facts.tables {
+        script.push_str(&format!(
+            "SELECT json_build_object('schema', {}, 'table', {}, 'rows', count(*)) FROM ONLY {}.{};\n",
+            literal(schema),
+            literal(table),
+            identifier(schema),
+            identifier(table),
+        ));
+    }
+    script
+}
+
+pub(super) fn read_facts(answer: &[u8]) -> Result<Facts, EngineError> {
+    let shape = |what: &str| EngineError::AnswerShape(what.to_owned());
+    let answer = std::str::from_utf8(answer).map_err(|_| shape("it is not UTF-8"))?;
+    let mut lines = answer.lines().filter(|line| !line.is_empty());
+    let large_objects = lines.next().and_then(|line| line.parse().ok());
+    let large_objects = large_objects.ok_or_else(|| shape("it holds no count"))?;
+    let tables = lines.map(serde_json::from_str).collect::<Result<Vec<TableRows>, _>>();
+    Ok(Facts { tables: tables.map_err(EngineError::Answer)?, large_objects })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_a_name() {
+        let like = Database {
+            name: "a".parse().unwrap(),
+            owner: "o\"; DROP DATABASE x; --".to_owned(),
+            encoding: "UTF8".to_owned(),
+            collate: "C".to_owned(),
+            ctype: "C".to_owned(),
+            provider: "c".to_owned(),
+            locale: None,
+            comment: Some(r"it's a \ backslash".to_owned()),
+            connection_limit: -1,
+            settings: vec![DatabaseSetting {
+                role: None,
+                name: "search_path".to_owned(),
+                value: "\"$user\", public".to_owned(),
+            }],
+            grants: Some(vec![Grant {
+                role: None,
+                privilege: "CONNECT".to_owned(),
+                grantable: false,
+            }]),
+            bytes: 0,
+        };
+        let script = settle(&"b".parse().unwrap(), &"c\"d".parse().unwrap(), &like);
+        assert_eq!(
+            script,
+            "COMMENT ON DATABASE \"b\" IS E'it''s a \\\\ backslash';\n\
+             ALTER DATABASE \"b\" SET \"search_path\" TO \"$user\", public;\n\
+             REVOKE ALL ON DATABASE \"b\" FROM PUBLIC;\n\
+             REVOKE ALL ON DATABASE \"b\" FROM \"o\"\"; DROP DATABASE x; --\";\n\
+             GRANT CONNECT ON DATABASE \"b\" TO PUBLIC;\n\
+             ALTER DATABASE \"b\" RENAME TO \"c\"\"d\";\n"
+        );
+    }
+}

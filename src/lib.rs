@@ -1,0 +1,15 @@
+//! Ringbolt: label a database container, get backups that are proven to restore.
+//!
+//! `src/README.md` is the map of this house: its floors, families and rules.
+
+pub mod archive;
+pub mod docker;
+pub mod engine;
+pub mod labels;
+pub mod model;
+pub mod pipeline;
+pub mod retention;
+pub mod schedule;
+pub mod settings;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,24 @@
+//! The words of the house: names, plans, commands, facts, outcomes and error kinds. Nouns only.
+//!
+//! Nothing here decides, reads or writes. Every other room may import this one; it imports none.
+
+pub mod command;
+pub mod error;
+pub mod facts;
+pub mod name;
+pub mod plan;
+pub mod problem;
+pub mod secret;
+pub mod server;
+pub mod units;
+pub mod workload;
+
+pub use command::{Command, Value};
+pub use error::{ErrorKind, Explain};
+pub use facts::{Digest, Facts, Sum, TableRows};
+pub use name::{ArchiveId, DatabaseName, NameError, Part, Slug};
+pub use plan::{Codec, Databases, Keep, Plan, Schedule};
+pub use problem::Problem;
+pub use secret::{Secret, SecretRef};
+pub use server::{Database, DatabaseSetting, Grant, Server};
+pub use workload::Workload;

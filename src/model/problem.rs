@@ -1,0 +1,73 @@
+//! A problem: something a person wrote that cannot be followed, with all they need to mend it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One fault in a label or a setting. A workload with a problem is labelled but unprotected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The container, or the origin of a setting.
+    pub place: String,
+    /// The whole key, with its prefix; `None` when no single key is at fault.
+    pub key: Option<String>,
+    /// What was written. Left out where it may be a secret.
+    pub value: Option<String>,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// The nearest thing that would be right.
+    pub suggestion: Option<String>,
+}
+
+impl Problem {
+    pub fn new(place: &str, message: impl Into<String>) -> Self {
+        let (place, message) = (place.to_owned(), message.into());
+        Self { place, key: None, value: None, message, suggestion: None }
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    #[must_use]
+    pub fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn suggest(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
+        self
+    }
+}
+
+/// A value is shown escaped and shortened: it is hostile until proven otherwise.
+fn shown(value: &str) -> String {
+    const LONGEST: usize = 80;
+    let escaped = value.escape_debug().to_string();
+    match escaped.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &escaped[..end]),
+        None => escaped,
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if let Some(key) = &self.key {
+            write!(f, "`{}", shown(key))?;
+            if let Some(value) = &self.value {
+                write!(f, "={}", shown(value))?;
+            }
+            f.write_str("`: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The writing chain: every byte of a dump passes here exactly once.
+
+use std::fmt;
+use std::io::Write as _;
+
+use super::PipelineError;
+use super::compress::Encoder;
+use super::digest::{Hasher, Summed};
+use crate::engine::Validator;
+use crate::model::{Codec, Facts, Sum};
+use crate::store::Upload;
+
+/// validate → digest → compress → digest → upload.
+pub struct Chain {
+    validator: Box<dyn Validator>,
+    plain: Hasher,
+    encoder: Encoder<Summed<Box<dyn Upload>>>,
+}
+
+/// A chain whose last stage has closed: a whole dump, and its bytes at the store's door. Made only
+/// by [`Chain::finish`].
+#[derive(Debug)]
+pub struct Finished {
+    facts: Facts,
+    plain: Sum,
+    stored: Sum,
+    upload: Box<dyn Upload>,
+}
+
+impl Chain {
+    /// # Errors
+    /// [`PipelineError::Compress`] if the codec cannot be set up.
+    pub fn new(
+        validator: Box<dyn Validator>,
+        codec: Codec,
+        upload: Box<dyn Upload>,
+    ) -> Result<Self, PipelineError> {
+        let encoder = Encoder::new(codec, Summed::new(upload)).map_err(PipelineError::Compress)?;
+        Ok(Self { validator, plain: Hasher::default(), encoder })
+    }
+
+    /// # Errors
+    /// The first stage that fails; the chain is of no use afterwards.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), PipelineError> {
+        self.validator.check(piece)?;
+        self.plain.add(piece);
+        self.encoder.write_all(piece).map_err(PipelineError::Write)
+    }
+
+    /// Closes every stage.
+    ///
+    /// # Errors
+    /// [`PipelineError::Invalid`] if the dump is not whole, [`PipelineError::Write`] if the rest
+    /// cannot be written.
+    pub fn finish(self) -> Result<Finished, PipelineError> {
+        let facts = self.validator.finish()?;
+        let mut summed = self.encoder.finish().map_err(PipelineError::Write)?;
+        summed.flush().map_err(PipelineError::Write)?;
+        let Summed { inner: upload, hasher } = summed;
+        Ok(Finished { facts, plain: self.plain.sum(), stored: hasher.sum(), upload })
+    }
+}
+
+impl Finished {
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub fn plain(&self) -> Sum {
+        self.plain
+    }
+
+    pub fn stored(&self) -> Sum {
+        self.stored
+    }
+
+    /// Hands the upload on to whoever may commit it.
+    pub fn into_upload(self) -> Box<dyn Upload> {
+        self.upload
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("validator", &self.validator).finish_non_exhaustive()
+    }
+}

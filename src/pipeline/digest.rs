@@ -1,0 +1,75 @@
+//! Digests of what passes: a writer and a reader that count and hash.
+
+use std::io::{self, Read, Write};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Digest, Sum};
+
+/// Hashes and counts.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Hasher {
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl Hasher {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    pub(super) fn sum(self) -> Sum {
+        Sum { bytes: self.bytes, sha256: Digest(self.sha256.finalize().into()) }
+    }
+}
+
+/// Hashes what is written through it.
+#[derive(Debug)]
+pub(super) struct Summed<T> {
+    pub(super) inner: T,
+    pub(super) hasher: Hasher,
+}
+
+impl<T> Summed<T> {
+    pub(super) fn new(inner: T) -> Self {
+        Self { inner, hasher: Hasher::default() }
+    }
+}
+
+impl<T: Write> Write for Summed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.add(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<T: Read> Read for Summed<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.add(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Reads to the end and sums what was read.
+///
+/// # Errors
+/// The reader's own.
+pub fn sum(mut reader: impl Read) -> io::Result<Sum> {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.sum()),
+            Ok(read) => hasher.add(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

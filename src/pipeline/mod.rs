@@ -1,0 +1,52 @@
+//! The stages between a dump and a store, as one synchronous chain on one thread that may block:
+//! validate, digest, compress, digest, write. And the same way back.
+//!
+//! It knows no commands and no manifests. Finishing is a value: [`Finished`] exists only where the
+//! last stage has closed.
+
+mod chain;
+mod compress;
+mod digest;
+mod line;
+mod unchain;
+
+pub use chain::{Chain, Finished};
+pub use digest::sum;
+pub use line::Line;
+pub use unchain::Unchain;
+
+use crate::engine::Invalid;
+use crate::model::{ErrorKind, Explain};
+
+/// A stage that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("cannot compress the dump")]
+    Compress(#[source] std::io::Error),
+    #[error("cannot write the archive")]
+    Write(#[source] std::io::Error),
+    #[error("cannot read the archive")]
+    Read(#[source] std::io::Error),
+    #[error("the dump was given up")]
+    Aborted,
+    #[error("a stage panicked: {0}")]
+    Panicked(String),
+}
+
+impl Explain for PipelineError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Failed
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid(invalid) => invalid.hint(),
+            Self::Write(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                Some("the disk is full: make room or choose another store".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

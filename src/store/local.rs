@@ -1,0 +1,260 @@
+//! A directory as a store. Its [`commit`] is the only place in the house that renames.
+//!
+//! Durability follows the usual order (restic, arrow-rs): write, fsync the file, rename, fsync the
+//! directory. Object stores have no such steps, so none of this leaks into the trait.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Claim, Key, Object, Probe, Store, StoreError, Upload};
+use crate::model::Slug;
+
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+/// Temporary files are `.<name>.tmp` beside the final one; no key begins with a dot.
+const TEMPORARY: &str = ".tmp";
+const LOCK: &str = ".ringbolt.lock";
+const PROBE: &str = ".ringbolt.probe.tmp";
+
+#[derive(Debug)]
+struct Local {
+    name: Slug,
+    root: PathBuf,
+}
+
+#[derive(Debug)]
+struct LocalUpload {
+    store: Slug,
+    key: Key,
+    /// `None` once committed.
+    temporary: Option<PathBuf>,
+    target: PathBuf,
+    file: File,
+}
+
+pub(super) fn open(name: Slug, url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.strip_prefix("file://") {
+        Some(path) if path.starts_with('/') => {
+            let store: Arc<dyn Store> = Arc::new(Local { name, root: path.into() });
+            Ok(store)
+        }
+        _ => Err(StoreError::Url { store: name, url: url.to_owned() }),
+    }
+}
+
+impl Local {
+    fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+
+    fn unreachable(&self, source: io::Error) -> StoreError {
+        StoreError::Unreachable { store: self.name.clone(), url: self.url(), source }
+    }
+
+    fn failed(
+        &self,
+        act: &'static str,
+        key: impl ToString,
+    ) -> impl FnOnce(io::Error) -> StoreError {
+        let (store, key) = (self.name.clone(), key.to_string());
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { key, store },
+            _ => StoreError::Io { act, key, store, source },
+        }
+    }
+
+    /// Opens the lock file, and the root if it is not there yet.
+    fn lock_file(&self) -> Result<File, StoreError> {
+        folder(&self.root).map_err(|error| self.unreachable(error))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        options.open(self.root.join(LOCK)).map_err(self.failed("lock", LOCK))
+    }
+
+    /// Every file below the root, with its path relative to it. Links are not followed.
+    fn walk(&self) -> Result<Vec<(PathBuf, fs::Metadata)>, StoreError> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            let failed = |error| match folder == self.root {
+                true => self.unreachable(error),
+                false => self.failed("list", folder.display())(error),
+            };
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(self.failed("list", folder.display()))?;
+                let path = entry.path();
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push(path),
+                    Ok(metadata) if metadata.is_file() => found.push((path, metadata)),
+                    Ok(_) => {}
+                    // Gone between listing and looking: another process finished its work.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(self.failed("list", path.display())(error)),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn objects(&self, files: &[(PathBuf, fs::Metadata)]) -> Vec<Object> {
+        let object = |(path, metadata): &(PathBuf, fs::Metadata)| {
+            let relative = path.strip_prefix(&self.root).ok()?.to_str()?;
+            Some(Object { key: Key::new(relative).ok()?, bytes: metadata.len() })
+        };
+        files.iter().filter_map(object).collect()
+    }
+}
+
+impl Store for Local {
+    fn name(&self) -> &Slug {
+        &self.name
+    }
+
+    fn url(&self) -> String {
+        format!("file://{}", self.root.display())
+    }
+
+    fn claim(&self) -> Result<Claim, StoreError> {
+        let file = self.lock_file()?;
+        // Only a sweep locks against others, and a sweep is short.
+        file.lock_shared().map_err(self.failed("lock", LOCK))?;
+        Ok(Claim(file))
+    }
+
+    fn create(&self, key: &Key) -> Result<Box<dyn Upload>, StoreError> {
+        let target = self.path(key);
+        let parent = target.parent().unwrap_or(&self.root);
+        folder(parent).map_err(self.failed("make a folder for", key))?;
+        let temporary = parent.join(format!(".{}{TEMPORARY}", key.file_name()));
+        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary);
+        let file = file.map_err(self.failed("create", key))?;
+        let (store, key) = (self.name.clone(), key.clone());
+        Ok(Box::new(LocalUpload { store, key, temporary: Some(temporary), target, file }))
+    }
+
+    fn open(&self, key: &Key) -> Result<Box<dyn Read + Send>, StoreError> {
+        let file = File::open(self.path(key)).map_err(self.failed("open", key))?;
+        Ok(Box::new(file))
+    }
+
+    fn list(&self) -> Result<Vec<Object>, StoreError> {
+        Ok(self.objects(&self.walk()?))
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        let path = self.path(key);
+        fs::remove_file(&path).map_err(self.failed("delete", key))?;
+        path.parent().map_or(Ok(()), sync_folder).map_err(self.failed("delete", key))
+    }
+
+    fn sweep(
+        &self,
+        also: &mut dyn FnMut(&[Object]) -> Vec<Key>,
+    ) -> Result<Vec<String>, StoreError> {
+        let lock = self.lock_file()?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(Vec::new()),
+            Err(fs::TryLockError::Error(error)) => return Err(self.failed("lock", LOCK)(error)),
+        }
+        let files = self.walk()?;
+        let mut removed = Vec::new();
+        for (path, _) in files.iter().filter(|(path, _)| is_leftover(path)) {
+            fs::remove_file(path).map_err(self.failed("delete", path.display()))?;
+            let relative = path.strip_prefix(&self.root).unwrap_or(path);
+            removed.push(relative.display().to_string());
+        }
+        for key in also(&self.objects(&files)) {
+            self.delete(&key)?;
+            removed.push(key.to_string());
+        }
+        Ok(removed)
+    }
+
+    fn probe(&self) -> Result<Probe, StoreError> {
+        // A root that is not there yet is made by the first backup; what holds it must be writable.
+        let existing = self.root.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        if !existing.is_dir() {
+            return Err(self.unreachable(io::ErrorKind::NotADirectory.into()));
+        }
+        let probe = existing.join(PROBE);
+        let written = fs::write(&probe, b"ringbolt").and_then(|()| fs::read(&probe));
+        let removed = fs::remove_file(&probe);
+        written.and_then(|_| removed).map_err(self.failed("write", PROBE))?;
+        let space = rustix::fs::statvfs(existing).map_err(io::Error::from);
+        let space = space.map_err(self.failed("measure", PROBE))?;
+        Ok(Probe { free: Some(space.f_bavail.saturating_mul(space.f_frsize)) })
+    }
+}
+
+impl Write for LocalUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Upload for LocalUpload {
+    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let temporary = self.temporary.take();
+        let committed = match &temporary {
+            Some(temporary) => commit(&self.file, temporary, &self.target),
+            None => Ok(()),
+        };
+        committed.map_err(|source| {
+            self.temporary = temporary;
+            let (key, store) = (self.key.to_string(), self.store.clone());
+            StoreError::Io { act: "commit", key, store, source }
+        })
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // An abort: what cannot be removed now is swept at the next start.
+            fs::remove_file(temporary).ok();
+        }
+    }
+}
+
+/// Makes a file durable under its final name.
+fn commit(file: &File, temporary: &Path, target: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(temporary, target)?;
+    target.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and what leads to it, and makes their names durable.
+fn folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        folder(parent)?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+        // Another run made it first.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file is one of our temporary files: a name that only [`Local::create`] gives.
+fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let stem = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY));
+    let id = stem.and_then(|stem| stem.split('.').next());
+    id.is_some_and(|id| id.parse::<crate::model::ArchiveId>().is_ok())
+}

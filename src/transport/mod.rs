@@ -1,0 +1,179 @@
+//! The transport family: runs a command where the data is. The only room that starts commands, and
+//! the only one that ends them.
+//!
+//! It does not know what a command is for. [`Exited`] is made only where an exit code was read.
+
+mod docker_exec;
+mod process;
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub use docker_exec::DockerExec;
+pub use process::{Exited, Process, Stdin};
+
+use crate::docker::{Docker, DockerError};
+use crate::model::{Command, ErrorKind, Explain, Workload, units};
+
+/// Every way to run a command. The first one that reaches a workload is taken.
+pub static TRANSPORTS: &[Kind] = &[Kind { name: "docker-exec", open: DockerExec::open }];
+
+/// How long a question to a server may stay without an answer. Counting a large table takes minutes.
+const ANSWER_TIME: Duration = Duration::from_mins(15);
+
+/// One kind of transport.
+#[derive(Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    open: fn(&Docker, &Workload, &Path, u64) -> Option<Box<dyn Transport>>,
+}
+
+/// Runs commands in one workload.
+pub trait Transport: Debug + Send + Sync {
+    /// Starts a command. Secrets are looked up now, as late as can be.
+    fn start<'a>(
+        &'a self,
+        command: &'a Command,
+        input: Input,
+    ) -> BoxFuture<'a, Result<Process, TransportError>>;
+}
+
+/// A command's standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    Closed,
+    /// Written by whoever takes it with [`Process::take_input`].
+    Open,
+}
+
+/// A command that could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    #[error("cannot find secret `{reference}` of container `{container}`: {why}")]
+    Secret { reference: String, container: String, why: String },
+    #[error("`{program}` in container `{container}` failed with exit code {code}{}", said(.stderr))]
+    Failed { program: String, container: String, code: i64, stderr: String },
+    #[error("`{program}` in container `{container}` was ended from outside: no exit code is known{}", said(.stderr))]
+    Vanished { program: String, container: String, stderr: String },
+    #[error("the output of `{program}` in container `{container}` ended while it still ran")]
+    Cut { program: String, container: String },
+    #[error("`{program}` in container `{container}` was silent for {}", units::span(*.time))]
+    Silent { program: String, container: String, time: Duration },
+    #[error("`{program}` in container `{container}` answered more than {limit} bytes")]
+    Flood { program: String, container: String, limit: usize },
+    #[error("cannot write to `{program}` in container `{container}`")]
+    Write { program: String, container: String, source: std::io::Error },
+    #[error("cannot end `{program}` in container `{container}`: {why}")]
+    Kill { program: String, container: String, why: String },
+    #[error("no transport reaches container `{0}`")]
+    None(String),
+}
+
+/// The last words of a program, as part of a message.
+fn said(stderr: &str) -> String {
+    let words = stderr.trim();
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+impl Explain for TransportError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Docker(error) => error.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn retry(&self) -> bool {
+        match self {
+            Self::Docker(error) => error.retry(),
+            Self::Vanished { .. } | Self::Cut { .. } | Self::Silent { .. } | Self::Write { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Docker(error) => error.hint(),
+            Self::Failed { code: 126 | 127, program, .. } => {
+                Some(format!("the image has no `{program}`: is the `engine` label right?"))
+            }
+            Self::Cut { .. } => Some(
+                "if a proxy stands before the Docker socket, raise its time limits \
+                 (HAProxy: `timeout client`, `timeout server`, `timeout tunnel`)"
+                    .to_owned(),
+            ),
+            Self::Kill { program, container, .. } => {
+                Some(format!("look for it: `docker top {container} | grep {program}`"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Opens the transport that reaches a workload. `run`: a random number by which the commands of one
+/// run are told apart from all others.
+///
+/// # Errors
+/// [`TransportError::None`] if none does.
+pub fn open(
+    docker: &Docker,
+    workload: &Workload,
+    secrets: &Path,
+    run: u64,
+) -> Result<Box<dyn Transport>, TransportError> {
+    let found = TRANSPORTS.iter().find_map(|kind| (kind.open)(docker, workload, secrets, run));
+    found.ok_or_else(|| TransportError::None(workload.name.clone()))
+}
+
+/// Runs a command that answers little, to its successful end, and returns its answer. The command's
+/// own text is its input.
+///
+/// # Errors
+/// [`TransportError::Failed`] for any exit code but 0; [`TransportError::Silent`] if nothing came
+/// for [`ANSWER_TIME`]; the rest as for [`Process`].
+pub async fn answer(
+    transport: &dyn Transport,
+    command: &Command,
+) -> Result<Vec<u8>, TransportError> {
+    let input = if command.stdin.is_some() { Input::Open } else { Input::Closed };
+    let mut process = transport.start(command, input).await?;
+    let stdin = process.take_input();
+    let feeding = async {
+        if let (Some(mut stdin), Some(text)) = (stdin, &command.stdin) {
+            // A command that no longer reads says why by its exit code.
+            stdin.write(text.as_bytes()).await.ok();
+            stdin.close().await.ok();
+        }
+    };
+    let ((), read) = tokio::join!(feeding, read_answer(&mut process));
+    match read {
+        Ok(answer) => process.finish().await?.success().map(|_| answer),
+        Err(error) => {
+            process.abort().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn read_answer(process: &mut Process) -> Result<Vec<u8>, TransportError> {
+    const LIMIT: usize = 64 << 20;
+    let mut answer = Vec::new();
+    loop {
+        match tokio::time::timeout(ANSWER_TIME, process.next()).await {
+            Ok(Some(Ok(piece))) if answer.len() + piece.len() <= LIMIT => {
+                answer.extend_from_slice(&piece);
+            }
+            Ok(Some(Ok(_))) => return Err(process.flood(LIMIT)),
+            Ok(Some(Err(error))) => return Err(error),
+            Ok(None) => return Ok(answer),
+            Err(_) => return Err(process.silent(ANSWER_TIME)),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A running command: its output, its input, its end.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
+
+use super::TransportError;
+use crate::docker::{DockerError, ExecState, Frame, Input, Output};
+
+/// How much of a program's last words is kept.
+const LAST_WORDS: usize = 8 * 1024;
+/// How long a program may go on after it has closed its output. One that runs longer has not closed
+/// it: the stream was cut.
+const AFTERLIFE: Duration = Duration::from_secs(20);
+/// How long a program gets to end by itself when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A way to ask about a running command and to end it.
+pub(super) trait Control: Send + Sync {
+    fn state(&self) -> BoxFuture<'_, Result<ExecState, DockerError>>;
+
+    /// Sends a signal to the command and everything it started.
+    fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<(), TransportError>>;
+}
+
+/// A command at work. End it with [`Process::finish`] or [`Process::abort`].
+pub struct Process {
+    pub(super) program: String,
+    pub(super) container: String,
+    pub(super) output: Output,
+    pub(super) input: Option<Input>,
+    pub(super) control: Box<dyn Control>,
+    pub(super) stderr: Vec<u8>,
+}
+
+/// The writing end of a command's input.
+pub struct Stdin {
+    program: String,
+    container: String,
+    input: Input,
+}
+
+/// A command whose exit code was read. Made only by [`Process::finish`].
+#[derive(Debug)]
+pub struct Exited {
+    program: String,
+    container: String,
+    code: i64,
+    stderr: String,
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stdin").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// The next piece of output; `None` at the end of the stream, which says nothing of success.
+    pub async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
+        loop {
+            match self.output.next().await? {
+                Ok(Frame::Stdout(piece)) => return Some(Ok(piece)),
+                Ok(Frame::Stderr(words)) => self.remember(&words),
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+    }
+
+    /// Takes the input away, to be written while the output is read.
+    pub fn take_input(&mut self) -> Option<Stdin> {
+        let input = self.input.take()?;
+        Some(Stdin { program: self.program.clone(), container: self.container.clone(), input })
+    }
+
+    /// Reads the exit code. Call it at the end of the stream.
+    ///
+    /// # Errors
+    /// [`TransportError::Cut`] if the command still runs: then its output ended on the way to us, and
+    /// the command is ended too. [`TransportError::Vanished`] if nobody knows how it ended.
+    pub async fn finish(self) -> Result<Exited, TransportError> {
+        let (program, container) = (self.program.clone(), self.container.clone());
+        match ended_within(self.control.as_ref(), AFTERLIFE).await {
+            Ok(Some(Some(code))) => {
+                let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
+                Ok(Exited { program, container, code, stderr })
+            }
+            Ok(Some(None)) => {
+                let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
+                Err(TransportError::Vanished { program, container, stderr })
+            }
+            Ok(None) => {
+                self.abort().await?;
+                Err(TransportError::Cut { program, container })
+            }
+            Err(error) => {
+                // The first error is the one to tell; whether the command could be ended is not.
+                self.abort().await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the command inside its container, gently at first.
+    ///
+    /// # Errors
+    /// [`TransportError::Kill`] if it, or anything it started, still runs.
+    pub async fn abort(self) -> Result<(), TransportError> {
+        for signal in ["TERM", "KILL"] {
+            if ended_within(self.control.as_ref(), Duration::ZERO).await?.is_some() {
+                return Ok(());
+            }
+            if let Err(error) = self.control.signal(signal).await {
+                // The container may have gone between the two questions.
+                return match ended_within(self.control.as_ref(), GRACE).await? {
+                    Some(_) => Ok(()),
+                    None => Err(error),
+                };
+            }
+            if ended_within(self.control.as_ref(), GRACE).await?.is_some() {
+                return Ok(());
+            }
+        }
+        let why = "it survived SIGKILL".to_owned();
+        Err(TransportError::Kill { program: self.program, container: self.container, why })
+    }
+
+    pub(super) fn flood(&self, limit: usize) -> TransportError {
+        let (program, container) = (self.program.clone(), self.container.clone());
+        TransportError::Flood { program, container, limit }
+    }
+
+    /// The error for a command that said nothing for this long.
+    pub fn silent(&self, time: Duration) -> TransportError {
+        let (program, container) = (self.program.clone(), self.container.clone());
+        TransportError::Silent { program, container, time }
+    }
+
+    fn remember(&mut self, words: &[u8]) {
+        self.stderr.extend_from_slice(words);
+        let surplus = self.stderr.len().saturating_sub(LAST_WORDS);
+        self.stderr.drain(..surplus);
+    }
+}
+
+impl Stdin {
+    /// # Errors
+    /// [`TransportError::Write`] if the command no longer reads.
+    pub async fn write(&mut self, piece: &[u8]) -> Result<(), TransportError> {
+        self.input.write_all(piece).await.map_err(|source| self.failed(source))
+    }
+
+    /// Says that nothing more comes.
+    ///
+    /// # Errors
+    /// [`TransportError::Write`] if the command no longer reads.
+    pub async fn close(mut self) -> Result<(), TransportError> {
+        self.input.shutdown().await.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: std::io::Error) -> TransportError {
+        let (program, container) = (self.program.clone(), self.container.clone());
+        TransportError::Write { program, container, source }
+    }
+}
+
+impl Exited {
+    /// Turns every exit code but 0 into an error that carries the program's last words.
+    ///
+    /// # Errors
+    /// [`TransportError::Failed`].
+    pub fn success(self) -> Result<Self, TransportError> {
+        match self {
+            Self { code: 0, .. } => Ok(self),
+            Self { program, container, code, stderr } => {
+                Err(TransportError::Failed { program, container, code, stderr })
+            }
+        }
+    }
+
+    /// What the program said while it succeeded: its warnings.
+    pub fn stderr(&self) -> &str {
+        self.stderr.trim()
+    }
+}
+
+/// The exit code (if known) of a command that has ended within this time.
+async fn ended_within(
+    control: &dyn Control,
+    time: Duration,
+) -> Result<Option<Option<i64>>, TransportError> {
+    let deadline = Instant::now() + time;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let ExecState::Ended(code) = control.state().await? {
+            return Ok(Some(code));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
