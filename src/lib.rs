@@ -2,9 +2,12 @@
 //!
 //! `src/README.md` is the map of this house: its floors, families and rules.
 
+pub mod app;
 pub mod archive;
+pub mod cli;
 pub mod docker;
 pub mod engine;
+pub mod job;
 pub mod labels;
 pub mod model;
 pub mod pipeline;

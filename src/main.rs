@@ -1,2 +1,5 @@
 //! The binary: nothing but the way into the library.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    ringbolt::cli::main()
+}

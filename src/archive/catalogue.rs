@@ -21,6 +21,17 @@ pub struct Archive {
     pub store: Arc<dyn Store>,
 }
 
+impl Archive {
+    /// Where its payload is, for stock tools.
+    ///
+    /// # Errors
+    /// Never for an archive of a catalogue: its names were checked.
+    pub fn location(&self) -> Result<String, ArchiveError> {
+        let key = self.manifest.address().manifest()?.sibling(&self.manifest.payload)?;
+        Ok(self.store.locate(&key))
+    }
+}
+
 /// What a store holds.
 #[derive(Debug, Default)]
 pub struct Catalogue {

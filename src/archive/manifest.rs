@@ -12,7 +12,7 @@ use super::Address;
 use crate::model::{ArchiveId, Codec, Database, Facts, Part, Slug, Sum};
 
 /// The version that is written, and the newest that is read.
-pub const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// Manifest, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

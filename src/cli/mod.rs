@@ -1,0 +1,277 @@
+//! The command line: what people type, and the exit codes they get.
+//!
+//! Each command is one file beside this one. All output goes through `printer.rs`.
+
+mod backup;
+mod dry_run;
+mod inspect;
+mod printer;
+mod progress;
+mod restore;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::app::{App, AppError};
+use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
+use crate::job::JobError;
+use crate::model::{ErrorKind, Explain, Part};
+use crate::transport::Stop;
+use printer::Printer;
+
+/// Label a database container; get backups that are proven to restore.
+#[derive(Debug, Parser)]
+#[command(name = "ringbolt", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// Settings file, TOML or YAML [default: /etc/ringbolt/ringbolt.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "RINGBOLT_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Check everything once and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Back up every labelled source, or those named, now
+    Backup {
+        /// Names of sources
+        sources: Vec<String>,
+        /// Check everything once and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List archives, newest first
+    List {
+        /// Only archives of these sources
+        sources: Vec<String>,
+    },
+    /// Show an archive: its manifest, its proofs, and how to restore it with stock tools
+    Show {
+        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        archive: String,
+    },
+    /// Verify archives and record the result
+    Verify {
+        /// Archives, as `show` takes them [default: all]
+        archives: Vec<String>,
+        /// How much to prove
+        #[arg(long, default_value = "stored")]
+        level: Level,
+    },
+    /// Write an archive's plain dump to standard output
+    Cat {
+        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        archive: String,
+    },
+    /// Restore an archive into a new or empty database
+    Restore {
+        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        archive: String,
+        /// The container to restore into
+        #[arg(long, value_name = "CONTAINER")]
+        into: String,
+        /// The database to restore into [default: the name it was dumped under]
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Level {
+    /// Read the stored bytes back and compare them with the manifest
+    Stored,
+}
+
+/// A command that could not do what was asked, or not all of it. Everything worth saying about the
+/// parts that failed has been said.
+#[derive(Debug)]
+struct Failure(ErrorKind);
+
+/// Ends a command early with an error that explains itself.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("cannot print")]
+    Print(#[from] std::io::Error),
+    #[error("cannot print JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("there is no source `{0}`")]
+    NoSource(String, Vec<String>),
+    #[error("`{0}` names more than one archive")]
+    Ambiguous(String, Vec<String>),
+    #[error("`{0}` is no database name: {1}")]
+    Database(String, crate::model::NameError),
+    #[error("no container is labelled `{0}.enable=true`")]
+    NothingLabelled(String),
+}
+
+impl Explain for CliError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::App(AppError::Settings(error)) => error.kind(),
+            Self::App(AppError::Store(error)) => error.kind(),
+            Self::Job(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
+            Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
+            _ => ErrorKind::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::App(AppError::Settings(error)) => error.hint(),
+            Self::App(AppError::Store(error)) => error.hint(),
+            Self::Job(error) => error.hint(),
+            Self::Archive(error) => error.hint(),
+            Self::NoSource(_, known) if known.is_empty() => None,
+            Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
+            Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
+            Self::NothingLabelled(prefix) => Some(format!(
+                "add `{prefix}.enable=true` to a database container's labels and recreate it"
+            )),
+            Self::Print(_) | Self::Json(_) | Self::Database(..) => None,
+        }
+    }
+}
+
+/// Parses the arguments, runs the command, and returns its exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = Printer::new(arguments.json, arguments.quiet);
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                printer.error(&CliError::Print(error));
+                return exit_code(ErrorKind::Failed);
+            }
+        };
+    let result = runtime.block_on(run(arguments, &printer));
+    // Threads that still read a damaged disk or a hung store are not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(Failure(kind))) => exit_code(kind),
+        // Whoever reads our output has seen enough, as in `ringbolt list | head`.
+        Err(CliError::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            printer.error(&error);
+            exit_code(error.kind())
+        }
+    }
+}
+
+fn exit_code(kind: ErrorKind) -> ExitCode {
+    ExitCode::from(match kind {
+        ErrorKind::Failed => 1,
+        ErrorKind::Usage => 2,
+        ErrorKind::DockerUnreachable => 3,
+        ErrorKind::StoreUnreachable => 4,
+        ErrorKind::Interrupted => 130,
+    })
+}
+
+type Outcome = Result<Result<(), Failure>, CliError>;
+
+async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
+    let Arguments { config, dry_run, command, .. } = arguments;
+    let open = || App::open(config.as_deref());
+    match command {
+        None if dry_run => dry_run::run(&open()?, printer, &[]).await,
+        None => {
+            // The sidecar is not in this version: say what is.
+            printer.say(&Arguments::command().render_help().to_string());
+            Ok(Err(Failure(ErrorKind::Usage)))
+        }
+        Some(Command::Backup { sources, dry_run: also }) if dry_run || also => {
+            dry_run::run(&open()?, printer, &sources).await
+        }
+        Some(Command::Backup { sources, .. }) => backup::run(&open()?, printer, &sources).await,
+        Some(Command::List { sources }) => inspect::list(&open()?, printer, &sources),
+        Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
+        Some(Command::Verify { archives, level: Level::Stored }) => {
+            inspect::verify(&open()?, printer, &archives).await
+        }
+        Some(Command::Cat { archive }) => restore::cat(&open()?, printer, &archive).await,
+        Some(Command::Restore { archive, into, database }) => {
+            restore::run(&open()?, printer, &archive, &into, database).await
+        }
+    }
+}
+
+/// Reads the catalogue and says which manifests it could not read.
+fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
+    let catalogue = catalogue(&app.store)?;
+    for error in &catalogue.unreadable {
+        printer.error(error);
+    }
+    Ok(catalogue)
+}
+
+/// Finds the archive that somebody means.
+fn find(catalogue: &Catalogue, meant: &str) -> Result<Archive, CliError> {
+    let unknown = || CliError::Archive(ArchiveError::Unknown(meant.to_owned()));
+    let Some(latest) = meant.strip_suffix("@latest") else {
+        let found = catalogue.archives.iter().find(|a| a.manifest.id.as_str() == meant);
+        return found.cloned().ok_or_else(unknown);
+    };
+    let (source, part) = match latest.split_once('/') {
+        Some((source, part)) => (source, Some(part)),
+        None => (latest, None),
+    };
+    // A source by itself means its database; its globals are named `SOURCE/@globals@latest`.
+    let meant_part = |own: &Part| match part {
+        Some(part) => own.to_string() == part,
+        None => own.database().is_some(),
+    };
+    let good: Vec<&Archive> = catalogue
+        .archives
+        .iter()
+        .filter(|archive| archive.manifest.source.as_str() == source)
+        .filter(|archive| meant_part(&archive.manifest.part) && archive.proof.word() != "broken")
+        .collect();
+    let newest = *good.first().ok_or_else(unknown)?;
+    let mut parts: Vec<&Part> = good.iter().map(|archive| &archive.manifest.part).collect();
+    parts.sort();
+    parts.dedup();
+    if parts.len() > 1 {
+        let choices = parts.iter().map(|part| format!("{source}/{part}@latest")).collect();
+        return Err(CliError::Ambiguous(meant.to_owned(), choices));
+    }
+    Ok(newest.clone())
+}
+
+/// Turns SIGINT and SIGTERM into a [`Stop`].
+fn stop_on_signals() -> Result<Stop, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (stopper, stop) = Stop::new();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stopper.stop();
+    });
+    Ok(stop)
+}

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Explain, Facts, Part, SecretRef, Server,
+    Command, Database, DatabaseName, Databases, Explain, Facts, Part, Plan, SecretRef, Server,
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
@@ -100,6 +100,12 @@ pub struct Format {
 pub struct Access<'a> {
     pub user: &'a str,
     pub password: Option<&'a SecretRef>,
+}
+
+impl<'a> Access<'a> {
+    pub fn of(plan: &'a Plan) -> Self {
+        Self { user: &plan.user, password: plan.password.as_ref() }
+    }
 }
 
 /// What a container's environment says.

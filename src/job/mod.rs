@@ -1,0 +1,212 @@
+//! Jobs: backup, restore, verify, survey. Plain async functions that put the lower floors together.
+//!
+//! No job prints, exits or schedules. What happens on the way is told through [`Event`]s, what came
+//! out is returned.
+
+pub mod backup;
+pub mod cat;
+pub mod recipe;
+pub mod restore;
+pub mod survey;
+pub mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::archive::ArchiveError;
+use crate::docker::{Docker, DockerError};
+use crate::engine::{self, Engine, EngineError};
+use crate::model::{
+    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Problem, Slug, Sum, TableRows,
+};
+use crate::pipeline::PipelineError;
+use crate::store::{Store, StoreError};
+use crate::transport::{Limit, Stop, TransportError};
+
+/// What every job needs.
+#[derive(Clone)]
+pub struct Context {
+    pub docker: Docker,
+    pub store: Arc<dyn Store>,
+    /// The prefix of our labels.
+    pub prefix: Slug,
+    /// Where `secret:NAME` is looked up.
+    pub secrets: PathBuf,
+    pub stop: Stop,
+    /// Told what happens, from any thread.
+    pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Something that happened in a job.
+#[derive(Debug)]
+pub enum Event {
+    /// Leftovers of a crash were removed.
+    LeftoversSwept {
+        removed: Vec<String>,
+    },
+    /// `expected`: a guess at the plain size, for progress only.
+    DumpStarted {
+        source: Slug,
+        part: Part,
+        expected: u64,
+    },
+    DumpAdvanced {
+        bytes: u64,
+    },
+    ArchivePublished {
+        source: Slug,
+        part: Part,
+        id: ArchiveId,
+        plain: Sum,
+        stored: Sum,
+    },
+    DumpFailed {
+        source: Slug,
+        part: Part,
+    },
+    RestoreStarted {
+        id: ArchiveId,
+        expected: u64,
+    },
+    RestoreAdvanced {
+        bytes: u64,
+    },
+    RestoreEnded,
+}
+
+/// A job that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{cause}; and its command could not be ended")]
+    LeftBehind { cause: Box<JobError>, source: TransportError },
+    #[error("database `{name}` does not exist on the server")]
+    NoDatabase { name: DatabaseName, found: Vec<DatabaseName> },
+    #[error("the server has no database to back up")]
+    NoDatabases,
+    #[error("container `{container}` cannot be restored into: {}", said(.problems))]
+    Target { container: String, problems: Vec<Problem> },
+    #[error("archive `{id}` is of engine {archive}, container `{container}` holds {target}")]
+    WrongEngine { id: ArchiveId, archive: String, container: String, target: &'static str },
+    #[error("archive `{id}` comes from version {from}, container `{container}` runs version {to}")]
+    Downgrade { id: ArchiveId, from: u32, container: String, to: u32 },
+    #[error("database `{name}` in container `{container}` is not empty")]
+    NotEmpty { name: DatabaseName, container: String },
+    #[error("role `{role}` owns the database, but does not exist in container `{container}`")]
+    NoOwner { role: String, container: String },
+    #[error("archive `{0}` holds globals, which have no database name")]
+    GlobalsNamed(ArchiveId),
+    #[error("the restored database differs from the dump: {}", differences(.expected, .found))]
+    Differs { expected: Vec<TableRows>, found: Vec<TableRows> },
+    #[error("the restored database has {found} large objects, the dump has {expected}")]
+    LargeObjects { expected: u64, found: u64 },
+    #[error("engine `{0}` is not known to this Ringbolt")]
+    UnknownEngine(String),
+    #[error("cannot write the dump out")]
+    Output(#[source] std::io::Error),
+    #[error("it was stopped: {0}")]
+    Stopped(Limit),
+    #[error("a part of it panicked: {0}")]
+    Panicked(String),
+}
+
+fn said(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn differences(expected: &[TableRows], found: &[TableRows]) -> String {
+    let differ = expected.iter().zip(found).filter(|(expected, found)| expected != found);
+    let shown: Vec<String> = differ
+        .take(3)
+        .map(|(expected, found)| format!("{expected} expected, {} found", found.rows))
+        .collect();
+    shown.join("; ")
+}
+
+impl Explain for JobError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Docker(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Transport(error) => error.kind(),
+            Self::Pipeline(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
+            Self::LeftBehind { cause, .. } => cause.kind(),
+            Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
+            Self::Target { .. } | Self::GlobalsNamed(_) => ErrorKind::Usage,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    fn retry(&self) -> bool {
+        match self {
+            Self::Docker(error) => error.retry(),
+            Self::Store(error) => error.retry(),
+            Self::Transport(error) => error.retry(),
+            Self::Archive(error) => error.retry(),
+            _ => false,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Docker(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Transport(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+            Self::Archive(error) => error.hint(),
+            Self::LeftBehind { source, .. } => source.hint(),
+            Self::NoDatabase { found, .. } => {
+                let found: Vec<&str> = found.iter().map(DatabaseName::as_str).collect();
+                Some(format!("the server has {}", found.join(", ")))
+            }
+            Self::Downgrade { .. } => Some("restore into the same or a newer version".to_owned()),
+            Self::NotEmpty { .. } => Some(
+                "choose another name with `--database`, or empty that database first".to_owned(),
+            ),
+            Self::NoOwner { .. } => Some(
+                "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
+            ),
+            Self::GlobalsNamed(_) => Some("leave `--database` away".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Runs work that blocks on a thread that may.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, JobError>
+where
+    T: Send + 'static,
+    E: Into<JobError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(error) => Err(JobError::Panicked(error.to_string())),
+    }
+}
+
+/// 64 random bits from the system.
+fn random() -> u64 {
+    getrandom::u64().expect("the system gives random numbers")
+}
+
+fn engine_named(name: &str) -> Result<&'static dyn Engine, JobError> {
+    engine::by_name(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
+}

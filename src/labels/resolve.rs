@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::table::{self, Draft, LABELS, nearest};
-use crate::engine::{self, Engine};
+use crate::engine::{self, Access, Engine};
 use crate::model::{Codec, Plan, Problem, Schedule, SecretRef, Slug, Workload};
 
 const STALL: Duration = Duration::from_mins(15);
@@ -25,6 +25,12 @@ pub struct Target {
     pub engine: &'static dyn Engine,
     pub user: String,
     pub password: Option<SecretRef>,
+}
+
+impl Target {
+    pub fn access(&self) -> Access<'_> {
+        Access { user: &self.user, password: self.password.as_ref() }
+    }
 }
 
 /// Resolves workloads to plans and problems. The result does not depend on the order of the

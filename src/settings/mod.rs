@@ -80,6 +80,8 @@ pub enum SettingsError {
     File(PathBuf, #[source] std::io::Error),
     #[error("no store is configured")]
     NoStore,
+    #[error("stores `{0}` and `{1}` are configured; this version writes to one")]
+    ManyStores(Slug, Slug),
 }
 
 impl Explain for SettingsError {
@@ -90,6 +92,7 @@ impl Explain for SettingsError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoStore => "set RINGBOLT_STORES__LOCAL__URL=file:///backups",
+            Self::ManyStores(..) => "keep one of them",
             Self::Wrong(_) | Self::File(..) => return None,
         };
         Some(hint.to_owned())

@@ -117,6 +117,10 @@ impl Store for Local {
         format!("file://{}", self.root.display())
     }
 
+    fn locate(&self, key: &Key) -> String {
+        self.path(key).display().to_string()
+    }
+
     fn claim(&self) -> Result<Claim, StoreError> {
         let file = self.lock_file()?;
         // Only a sweep locks against others, and a sweep is short.

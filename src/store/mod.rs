@@ -32,6 +32,9 @@ pub trait Store: Debug + Send + Sync {
     /// Where it is, without secrets.
     fn url(&self) -> String;
 
+    /// Where an object is, in words that stock tools understand: a path or a URL.
+    fn locate(&self, key: &Key) -> String;
+
     /// Claims the store for writing. A sweep waits for nobody and starts only when no claim is held,
     /// so it never takes a running backup for a leftover.
     fn claim(&self) -> Result<Claim, StoreError>;

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::process::{Control, Process};
-use super::{Input, Transport, TransportError, answer};
+use super::{Input, Limits, Transport, TransportError, answer};
 use crate::docker::{Docker, DockerError, Exec, ExecState};
 use crate::model::{Command, Secret, SecretRef, Value, Workload};
 
@@ -37,6 +37,7 @@ pub struct DockerExec {
     /// What the marks of this transport's commands begin with.
     run: u64,
     started: AtomicU64,
+    limits: Limits,
 }
 
 /// A running command's exec, and the way to signal it.
@@ -53,9 +54,17 @@ impl DockerExec {
         workload: &Workload,
         secrets: &Path,
         run: u64,
+        limits: &Limits,
     ) -> Option<Box<dyn Transport>> {
         let (docker, workload, secrets) = (docker.clone(), workload.clone(), secrets.to_owned());
-        Some(Box::new(Self { docker, workload, secrets, run, started: AtomicU64::new(0) }))
+        Some(Box::new(Self {
+            docker,
+            workload,
+            secrets,
+            run,
+            started: AtomicU64::new(0),
+            limits: limits.clone(),
+        }))
     }
 
     async fn secret(&self, reference: &SecretRef) -> Result<Secret, TransportError> {
@@ -120,6 +129,7 @@ impl Transport for DockerExec {
                 output,
                 input: open.then_some(stdin),
                 control: Box::new(Handle { exec, docker, container, mark }),
+                limits: self.limits.clone(),
                 stderr: Vec::new(),
             })
         })

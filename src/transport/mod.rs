@@ -4,31 +4,29 @@
 //! It does not know what a command is for. [`Exited`] is made only where an exit code was read.
 
 mod docker_exec;
+mod limits;
 mod process;
 
 use std::fmt::Debug;
 use std::path::Path;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 pub use docker_exec::DockerExec;
+pub use limits::{Limit, Limits, Stop, Stopper};
 pub use process::{Exited, Process, Stdin};
 
 use crate::docker::{Docker, DockerError};
-use crate::model::{Command, ErrorKind, Explain, Workload, units};
+use crate::model::{Command, ErrorKind, Explain, Workload};
 
 /// Every way to run a command. The first one that reaches a workload is taken.
 pub static TRANSPORTS: &[Kind] = &[Kind { name: "docker-exec", open: DockerExec::open }];
-
-/// How long a question to a server may stay without an answer. Counting a large table takes minutes.
-const ANSWER_TIME: Duration = Duration::from_mins(15);
 
 /// One kind of transport.
 #[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
-    open: fn(&Docker, &Workload, &Path, u64) -> Option<Box<dyn Transport>>,
+    open: fn(&Docker, &Workload, &Path, u64, &Limits) -> Option<Box<dyn Transport>>,
 }
 
 /// Runs commands in one workload.
@@ -62,8 +60,8 @@ pub enum TransportError {
     Vanished { program: String, container: String, stderr: String },
     #[error("the output of `{program}` in container `{container}` ended while it still ran")]
     Cut { program: String, container: String },
-    #[error("`{program}` in container `{container}` was silent for {}", units::span(*.time))]
-    Silent { program: String, container: String, time: Duration },
+    #[error("`{program}` in container `{container}` was ended: {limit}")]
+    Limit { program: String, container: String, limit: Limit },
     #[error("`{program}` in container `{container}` answered more than {limit} bytes")]
     Flood { program: String, container: String, limit: usize },
     #[error("cannot write to `{program}` in container `{container}`")]
@@ -84,6 +82,7 @@ impl Explain for TransportError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Docker(error) => error.kind(),
+            Self::Limit { limit: Limit::Stopped, .. } => ErrorKind::Interrupted,
             _ => ErrorKind::Failed,
         }
     }
@@ -91,9 +90,7 @@ impl Explain for TransportError {
     fn retry(&self) -> bool {
         match self {
             Self::Docker(error) => error.retry(),
-            Self::Vanished { .. } | Self::Cut { .. } | Self::Silent { .. } | Self::Write { .. } => {
-                true
-            }
+            Self::Vanished { .. } | Self::Cut { .. } | Self::Write { .. } => true,
             _ => false,
         }
     }
@@ -109,6 +106,12 @@ impl Explain for TransportError {
                  (HAProxy: `timeout client`, `timeout server`, `timeout tunnel`)"
                     .to_owned(),
             ),
+            Self::Limit { limit: Limit::Stalled(_), .. } => {
+                Some("a slow dump needs a longer `stall` label".to_owned())
+            }
+            Self::Limit { limit: Limit::TimedOut, .. } => {
+                Some("a slow dump needs a longer `timeout` label".to_owned())
+            }
             Self::Kill { program, container, .. } => {
                 Some(format!("look for it: `docker top {container} | grep {program}`"))
             }
@@ -127,8 +130,10 @@ pub fn open(
     workload: &Workload,
     secrets: &Path,
     run: u64,
+    limits: &Limits,
 ) -> Result<Box<dyn Transport>, TransportError> {
-    let found = TRANSPORTS.iter().find_map(|kind| (kind.open)(docker, workload, secrets, run));
+    let found =
+        TRANSPORTS.iter().find_map(|kind| (kind.open)(docker, workload, secrets, run, limits));
     found.ok_or_else(|| TransportError::None(workload.name.clone()))
 }
 
@@ -136,8 +141,7 @@ pub fn open(
 /// own text is its input.
 ///
 /// # Errors
-/// [`TransportError::Failed`] for any exit code but 0; [`TransportError::Silent`] if nothing came
-/// for [`ANSWER_TIME`]; the rest as for [`Process`].
+/// [`TransportError::Failed`] for any exit code but 0; the rest as for [`Process`].
 pub async fn answer(
     transport: &dyn Transport,
     command: &Command,
@@ -166,14 +170,13 @@ async fn read_answer(process: &mut Process) -> Result<Vec<u8>, TransportError> {
     const LIMIT: usize = 64 << 20;
     let mut answer = Vec::new();
     loop {
-        match tokio::time::timeout(ANSWER_TIME, process.next()).await {
-            Ok(Some(Ok(piece))) if answer.len() + piece.len() <= LIMIT => {
+        match process.next().await {
+            Some(Ok(piece)) if answer.len() + piece.len() <= LIMIT => {
                 answer.extend_from_slice(&piece);
             }
-            Ok(Some(Ok(_))) => return Err(process.flood(LIMIT)),
-            Ok(Some(Err(error))) => return Err(error),
-            Ok(None) => return Ok(answer),
-            Err(_) => return Err(process.silent(ANSWER_TIME)),
+            Some(Ok(_)) => return Err(process.flood(LIMIT)),
+            Some(Err(error)) => return Err(error),
+            None => return Ok(answer),
         }
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
-use super::TransportError;
+use super::{Limit, Limits, TransportError};
 use crate::docker::{DockerError, ExecState, Frame, Input, Output};
 
 /// How much of a program's last words is kept.
@@ -34,6 +34,7 @@ pub struct Process {
     pub(super) output: Output,
     pub(super) input: Option<Input>,
     pub(super) control: Box<dyn Control>,
+    pub(super) limits: Limits,
     pub(super) stderr: Vec<u8>,
 }
 
@@ -42,6 +43,7 @@ pub struct Stdin {
     program: String,
     container: String,
     input: Input,
+    limits: Limits,
 }
 
 /// A command whose exit code was read. Made only by [`Process::finish`].
@@ -69,10 +71,12 @@ impl Process {
     /// The next piece of output; `None` at the end of the stream, which says nothing of success.
     pub async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
         loop {
-            match self.output.next().await? {
-                Ok(Frame::Stdout(piece)) => return Some(Ok(piece)),
-                Ok(Frame::Stderr(words)) => self.remember(&words),
-                Err(error) => return Some(Err(error.into())),
+            match self.limits.within(self.output.next()).await {
+                Ok(None) => return None,
+                Ok(Some(Ok(Frame::Stdout(piece)))) => return Some(Ok(piece)),
+                Ok(Some(Ok(Frame::Stderr(words)))) => self.remember(&words),
+                Ok(Some(Err(error))) => return Some(Err(error.into())),
+                Err(limit) => return Some(Err(self.limit(limit))),
             }
         }
     }
@@ -80,7 +84,8 @@ impl Process {
     /// Takes the input away, to be written while the output is read.
     pub fn take_input(&mut self) -> Option<Stdin> {
         let input = self.input.take()?;
-        Some(Stdin { program: self.program.clone(), container: self.container.clone(), input })
+        let (program, container) = (self.program.clone(), self.container.clone());
+        Some(Stdin { program, container, input, limits: self.limits.clone() })
     }
 
     /// Reads the exit code. Call it at the end of the stream.
@@ -135,15 +140,14 @@ impl Process {
         Err(TransportError::Kill { program: self.program, container: self.container, why })
     }
 
+    pub fn limit(&self, limit: Limit) -> TransportError {
+        let (program, container) = (self.program.clone(), self.container.clone());
+        TransportError::Limit { program, container, limit }
+    }
+
     pub(super) fn flood(&self, limit: usize) -> TransportError {
         let (program, container) = (self.program.clone(), self.container.clone());
         TransportError::Flood { program, container, limit }
-    }
-
-    /// The error for a command that said nothing for this long.
-    pub fn silent(&self, time: Duration) -> TransportError {
-        let (program, container) = (self.program.clone(), self.container.clone());
-        TransportError::Silent { program, container, time }
     }
 
     fn remember(&mut self, words: &[u8]) {
@@ -157,7 +161,14 @@ impl Stdin {
     /// # Errors
     /// [`TransportError::Write`] if the command no longer reads.
     pub async fn write(&mut self, piece: &[u8]) -> Result<(), TransportError> {
-        self.input.write_all(piece).await.map_err(|source| self.failed(source))
+        match self.limits.within(self.input.write_all(piece)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(self.failed(source)),
+            Err(limit) => {
+                let (program, container) = (self.program.clone(), self.container.clone());
+                Err(TransportError::Limit { program, container, limit })
+            }
+        }
     }
 
     /// Says that nothing more comes.

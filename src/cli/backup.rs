@@ -1,0 +1,155 @@
+//! `backup`: runs the jobs now and reports each source.
+
+use serde::Serialize;
+
+use super::printer::{Printer, chain};
+use super::{CliError, Failure, Outcome, progress, stop_on_signals};
+use crate::app::App;
+use crate::archive::Manifest;
+use crate::job::backup::{self, Report};
+use crate::job::survey;
+use crate::labels::Fleet;
+use crate::model::units::{Bytes, span};
+use crate::model::{ErrorKind, Explain as _, Plan, Problem};
+
+#[derive(Serialize)]
+struct BackupJson<'a> {
+    sources: Vec<SourceJson<'a>>,
+    problems: &'a [Problem],
+}
+
+#[derive(Serialize)]
+struct SourceJson<'a> {
+    source: &'a str,
+    container: &'a str,
+    outcome: &'static str,
+    archives: Vec<ArchiveJson<'a>>,
+    failures: Vec<FailureJson>,
+}
+
+#[derive(Serialize)]
+struct ArchiveJson<'a> {
+    id: &'a str,
+    database: Option<&'a str>,
+    part: &'static str,
+    plain_bytes: u64,
+    stored_bytes: u64,
+    rows: u64,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct FailureJson {
+    part: Option<String>,
+    error: String,
+    hint: Option<String>,
+}
+
+pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Outcome {
+    let stop = stop_on_signals()?;
+    let context = app.connect(stop, progress::watcher(*printer)).await?;
+    let fleet = survey::fleet(&context).await?;
+    let (plans, problems) = choose(fleet, sources, context.prefix.as_str())?;
+    for problem in &problems {
+        printer.problem(problem);
+    }
+    let mut reports = Vec::new();
+    for plan in &plans {
+        if context.stop.asked() {
+            break;
+        }
+        let report = backup::run(&context, plan).await;
+        for (part, error) in &report.failures {
+            let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+            printer.say(&format!("{}{place} was not backed up:", report.source));
+            printer.error(error);
+        }
+        reports.push(report);
+    }
+    print(printer, &reports, &problems)?;
+    Ok(judge(context.stop.asked(), &reports, &problems))
+}
+
+/// The sources that were asked for, and the problems that concern them.
+pub(super) fn choose(
+    fleet: Fleet,
+    sources: &[String],
+    prefix: &str,
+) -> Result<(Vec<Plan>, Vec<Problem>), CliError> {
+    let Fleet { plans, problems } = fleet;
+    if plans.is_empty() && problems.is_empty() {
+        return Err(CliError::NothingLabelled(prefix.to_owned()));
+    }
+    if sources.is_empty() {
+        return Ok((plans, problems));
+    }
+    let known: Vec<String> = plans.iter().map(|plan| plan.source.to_string()).collect();
+    if let Some(unknown) = sources.iter().find(|source| !known.contains(source)) {
+        // A source that is missing may be one whose labels are wrong.
+        return Err(CliError::NoSource(unknown.clone(), known));
+    }
+    let wanted = |plan: &Plan| sources.iter().any(|source| *source == *plan.source.as_str());
+    Ok((plans.into_iter().filter(wanted).collect(), Vec::new()))
+}
+
+fn judge(stopped: bool, reports: &[Report], problems: &[Problem]) -> Result<(), Failure> {
+    let failed = reports.iter().any(|report| !report.failures.is_empty());
+    match (stopped, failed, problems.is_empty()) {
+        (true, ..) => Err(Failure(ErrorKind::Interrupted)),
+        (_, true, _) => Err(Failure(ErrorKind::Failed)),
+        (_, _, false) => Err(Failure(ErrorKind::Usage)),
+        _ => Ok(()),
+    }
+}
+
+fn print(printer: &Printer, reports: &[Report], problems: &[Problem]) -> Result<(), CliError> {
+    if printer.json {
+        let sources = reports.iter().map(source_json).collect();
+        return printer.data(&BackupJson { sources, problems });
+    }
+    let rows = reports.iter().flat_map(|report| &report.archives).map(row).collect();
+    Ok(printer.table(["SOURCE", "DATABASE", "ARCHIVE", "PLAIN", "STORED", "ROWS", "TOOK"], rows)?)
+}
+
+fn row(manifest: &Manifest) -> [String; 7] {
+    let took = manifest.finished_at.duration_since(manifest.started_at);
+    [
+        manifest.source.to_string(),
+        manifest.part.to_string(),
+        manifest.id.to_string(),
+        Bytes(manifest.plain.bytes).to_string(),
+        Bytes(manifest.stored.bytes).to_string(),
+        manifest.facts.rows().to_string(),
+        span(took.unsigned_abs()),
+    ]
+}
+
+fn source_json(report: &Report) -> SourceJson<'_> {
+    SourceJson {
+        source: report.source.as_str(),
+        container: &report.container,
+        outcome: if report.failures.is_empty() { "succeeded" } else { "failed" },
+        archives: report.archives.iter().map(archive_json).collect(),
+        failures: report
+            .failures
+            .iter()
+            .map(|(part, error)| FailureJson {
+                part: part.as_ref().map(ToString::to_string),
+                error: chain(error),
+                hint: error.hint(),
+            })
+            .collect(),
+    }
+}
+
+fn archive_json(manifest: &Manifest) -> ArchiveJson<'_> {
+    ArchiveJson {
+        id: manifest.id.as_str(),
+        database: manifest.part.database().map(|name| name.as_str()),
+        part: super::inspect::part_kind(&manifest.part),
+        plain_bytes: manifest.plain.bytes,
+        stored_bytes: manifest.stored.bytes,
+        rows: manifest.facts.rows(),
+        warnings: &manifest.warnings,
+    }
+}

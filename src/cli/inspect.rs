@@ -1,0 +1,209 @@
+//! `list`, `show`, `verify`: what is in the store and what is known of it. None of them needs Docker.
+
+use serde::Serialize;
+
+use super::printer::{Printer, chain};
+use super::{CliError, Failure, Outcome, archives, find};
+use crate::app::App;
+use crate::archive::{Archive, Check};
+use crate::job::{recipe, verify};
+use crate::model::units::Bytes;
+use crate::model::{ErrorKind, Part};
+
+#[derive(Serialize)]
+struct ArchiveJson<'a> {
+    id: &'a str,
+    source: &'a str,
+    database: Option<&'a str>,
+    part: &'static str,
+    engine: &'a str,
+    format: &'a str,
+    container: &'a str,
+    started_at: jiff::Timestamp,
+    finished_at: jiff::Timestamp,
+    plain_bytes: u64,
+    stored_bytes: u64,
+    rows: u64,
+    proof: &'static str,
+    stores: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShowJson<'a> {
+    manifest: &'a crate::archive::Manifest,
+    proof: &'static str,
+    checks: &'a [Check],
+    location: String,
+    restore: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct VerifyJson<'a> {
+    id: &'a str,
+    source: &'a str,
+    database: Option<&'a str>,
+    level: &'static str,
+    ok: bool,
+    error: Option<String>,
+}
+
+/// What an archive holds, in one word for programs.
+pub(super) fn part_kind(part: &Part) -> &'static str {
+    match part {
+        Part::Globals => "globals",
+        Part::Database(_) => "database",
+    }
+}
+
+pub(super) fn list(app: &App, printer: &Printer, sources: &[String]) -> Outcome {
+    let catalogue = archives(app, printer)?;
+    let wanted = |archive: &&Archive| {
+        sources.is_empty() || sources.iter().any(|s| s == archive.manifest.source.as_str())
+    };
+    let found: Vec<&Archive> = catalogue.archives.iter().filter(wanted).collect();
+    if printer.json {
+        printer.data(&found.iter().map(|archive| archive_json(archive)).collect::<Vec<_>>())?;
+    } else {
+        let row = |archive: &&Archive| {
+            let manifest = &archive.manifest;
+            [
+                manifest.id.to_string(),
+                manifest.source.to_string(),
+                manifest.part.to_string(),
+                manifest.engine.clone(),
+                Bytes(manifest.plain.bytes).to_string(),
+                Bytes(manifest.stored.bytes).to_string(),
+                archive.proof.word().to_owned(),
+            ]
+        };
+        let head = ["ARCHIVE", "SOURCE", "DATABASE", "ENGINE", "PLAIN", "STORED", "PROOF"];
+        printer.table(head, found.iter().map(row).collect())?;
+    }
+    // What could not be read was said; it must not pass for a complete list.
+    Ok(if catalogue.unreadable.is_empty() { Ok(()) } else { Err(Failure(ErrorKind::Failed)) })
+}
+
+fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
+    let manifest = &archive.manifest;
+    ArchiveJson {
+        id: manifest.id.as_str(),
+        source: manifest.source.as_str(),
+        database: manifest.part.database().map(|name| name.as_str()),
+        part: part_kind(&manifest.part),
+        engine: &manifest.engine,
+        format: &manifest.format,
+        container: &manifest.workload.container,
+        started_at: manifest.started_at,
+        finished_at: manifest.finished_at,
+        plain_bytes: manifest.plain.bytes,
+        stored_bytes: manifest.stored.bytes,
+        rows: manifest.facts.rows(),
+        proof: archive.proof.word(),
+        stores: vec![archive.store.name().as_str()],
+    }
+}
+
+pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
+    let archive = find(&archives(app, printer)?, meant)?;
+    let steps = recipe::steps(&archive)?;
+    let location = archive.location()?;
+    if printer.json {
+        printer.data(&ShowJson {
+            manifest: &archive.manifest,
+            proof: archive.proof.word(),
+            checks: archive.proof.checks(),
+            location,
+            restore: steps.into_iter().map(|step| step.line).collect(),
+        })?;
+        return Ok(Ok(()));
+    }
+    let manifest = &archive.manifest;
+    let sums = |sum: crate::model::Sum| {
+        format!("{} ({} bytes, SHA-256 {})", Bytes(sum.bytes), sum.bytes, sum.sha256)
+    };
+    let facts = &manifest.facts;
+    let image = &manifest.workload.image;
+    let counted = format!(
+        "{} tables, {} rows, {} large objects",
+        facts.tables.len(),
+        facts.rows(),
+        facts.large_objects
+    );
+    let lines = [
+        ("archive", manifest.id.to_string()),
+        ("source", manifest.source.to_string()),
+        ("database", manifest.part.to_string()),
+        ("container", format!("{} ({image})", manifest.workload.container)),
+        ("server", format!("{} {}", manifest.engine, manifest.server_version)),
+        ("tool", manifest.tool_version.clone()),
+        ("started", manifest.started_at.to_string()),
+        ("finished", manifest.finished_at.to_string()),
+        ("plain", sums(manifest.plain)),
+        ("stored", sums(manifest.stored)),
+        ("codec", manifest.codec.to_string()),
+        ("facts", counted),
+        ("proof", archive.proof.word().to_owned()),
+        ("location", location),
+    ];
+    for (name, value) in lines {
+        printer.line(&format!("{name:<10} {value}"))?;
+    }
+    for check in archive.proof.checks() {
+        let result = check.failure.as_deref().unwrap_or("passed");
+        printer.line(&format!("{:<10} {} at {}: {result}", "check", check.level, check.at))?;
+    }
+    for warning in &manifest.warnings {
+        printer.line(&format!("{:<10} {warning}", "warning"))?;
+    }
+    printer.line("\nRestore it without Ringbolt:\n")?;
+    for step in steps {
+        printer.line(&format!("# {}\n{}", step.about, step.line))?;
+    }
+    if manifest.access.password.is_some() {
+        printer.line("\nIf the server asks for a password, put it into the variable named after --env first.")?;
+    }
+    Ok(Ok(()))
+}
+
+pub(super) async fn verify(app: &App, printer: &Printer, meant: &[String]) -> Outcome {
+    let catalogue = archives(app, printer)?;
+    let chosen: Vec<Archive> = match meant {
+        [] => catalogue.archives.clone(),
+        _ => meant.iter().map(|one| find(&catalogue, one)).collect::<Result<_, CliError>>()?,
+    };
+    let mut bad = !catalogue.unreadable.is_empty();
+    let mut results = Vec::new();
+    for archive in &chosen {
+        let (_, found) = verify::stored(archive).await?;
+        bad |= found.is_err();
+        if let Err(error) = &found {
+            printer.error(error);
+        }
+        let manifest = &archive.manifest;
+        results.push(VerifyJson {
+            id: manifest.id.as_str(),
+            source: manifest.source.as_str(),
+            database: manifest.part.database().map(|name| name.as_str()),
+            level: "stored",
+            ok: found.is_ok(),
+            error: found.as_ref().err().map(|error| chain(error)),
+        });
+    }
+    if printer.json {
+        printer.data(&results)?;
+    } else {
+        let row = |(result, archive): (&VerifyJson, &Archive)| {
+            let word = if result.ok { "verified" } else { "BROKEN" };
+            [
+                result.id.to_owned(),
+                result.source.to_owned(),
+                archive.manifest.part.to_string(),
+                result.level.to_owned(),
+                word.to_owned(),
+            ]
+        };
+        let head = ["ARCHIVE", "SOURCE", "DATABASE", "LEVEL", "RESULT"];
+        printer.table(head, results.iter().zip(&chosen).map(row).collect())?;
+    }
+    Ok(if bad { Err(Failure(ErrorKind::Failed)) } else { Ok(()) })
+}

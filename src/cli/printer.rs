@@ -1,0 +1,93 @@
+//! The one printer: stdout is data, stderr is talk. Nobody else writes to either.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::model::{Explain, Problem};
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Printer {
+    pub(super) json: bool,
+    quiet: bool,
+    /// Whether a person watches stderr.
+    terminal: bool,
+}
+
+impl Printer {
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet, terminal: io::stderr().is_terminal() }
+    }
+
+    /// Whether a progress bar would be seen and is wanted.
+    pub(super) fn shows_progress(&self) -> bool {
+        self.terminal && !self.quiet
+    }
+
+    /// Data, as it is.
+    pub(super) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().lock().write_all(bytes)
+    }
+
+    /// Data for people: one line.
+    pub(super) fn line(self, line: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// Data for programs.
+    pub(super) fn data(self, value: &impl Serialize) -> Result<(), super::CliError> {
+        let text = serde_json::to_string_pretty(value)?;
+        Ok(self.line(&text)?)
+    }
+
+    /// Data for people: a table without frames, as `docker ps` prints it.
+    pub(super) fn table<const N: usize>(
+        self,
+        head: [&str; N],
+        rows: Vec<[String; N]>,
+    ) -> io::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(head);
+        for row in rows {
+            table.add_row(row);
+        }
+        table.lines().try_for_each(|line| self.line(line.trim_end()))
+    }
+
+    /// Talk. A reader who hung up is no error of the work.
+    pub(super) fn say(self, text: &str) {
+        if !self.quiet {
+            writeln!(io::stderr().lock(), "{text}").ok();
+        }
+    }
+
+    pub(super) fn problem(self, problem: &Problem) {
+        writeln!(io::stderr().lock(), "problem: {problem}").ok();
+    }
+
+    /// An error with its causes on one line, and what to do on the next.
+    pub(super) fn error(self, error: &dyn Explain) {
+        let mut stderr = io::stderr().lock();
+        writeln!(stderr, "error: {}", chain(error)).ok();
+        if let Some(hint) = error.hint() {
+            writeln!(stderr, "hint: {hint}").ok();
+        }
+    }
+}
+
+/// An error and what caused it. A cause that its effect already tells is not said twice.
+pub(super) fn chain(error: &dyn Explain) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !said.contains(&words) {
+            said.push_str(": ");
+            said.push_str(&words);
+        }
+        cause = error.source();
+    }
+    said
+}

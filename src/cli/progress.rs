@@ -1,0 +1,62 @@
+//! Progress: a bar where somebody watches, lines where nobody does.
+
+use std::sync::{Arc, Mutex};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::printer::Printer;
+use crate::job::Event;
+use crate::model::units::Bytes;
+
+/// Tells what happens in a job.
+pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
+    let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    Arc::new(move |event| {
+        // A poisoned lock means a panic while drawing; the bar is still good to draw with.
+        let mut bar = bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match event {
+            Event::DumpAdvanced { bytes } | Event::RestoreAdvanced { bytes } => {
+                if let Some(bar) = bar.as_ref() {
+                    bar.inc(*bytes);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if let Some(bar) = bar.take() {
+            bar.finish_and_clear();
+        }
+        match event {
+            Event::LeftoversSwept { removed } => {
+                printer.say(&format!("swept {} leftovers of an earlier crash", removed.len()));
+            }
+            Event::DumpStarted { source, part, expected } => {
+                let about = format!("dumping {source}/{part}");
+                *bar = begin(printer, about, *expected);
+            }
+            Event::ArchivePublished { source, part, id, plain, stored } => {
+                let (plain, stored) = (Bytes(plain.bytes), Bytes(stored.bytes));
+                printer.say(&format!(
+                    "published {source}/{part} as {id}: {plain}, stored in {stored}"
+                ));
+            }
+            Event::DumpFailed { source, part } => printer.say(&format!("failed {source}/{part}")),
+            Event::RestoreStarted { id, expected } => {
+                *bar = begin(printer, format!("restoring {id}"), *expected);
+            }
+            Event::RestoreEnded | Event::DumpAdvanced { .. } | Event::RestoreAdvanced { .. } => {}
+        }
+    })
+}
+
+fn begin(printer: Printer, about: String, expected: u64) -> Option<ProgressBar> {
+    if !printer.shows_progress() {
+        printer.say(&about);
+        return None;
+    }
+    // A database's size on disk is only a guess at its dump's, so no percentage is claimed.
+    let template = "{spinner} {msg}  {bytes} of about {total_bytes}  {bytes_per_sec}  {elapsed}";
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    Some(ProgressBar::new(expected).with_style(style).with_message(about))
+}

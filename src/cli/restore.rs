@@ -1,0 +1,95 @@
+//! `restore` and `cat`: getting data back.
+
+use serde::Serialize;
+
+use super::printer::Printer;
+use super::{CliError, Outcome, archives, find, progress, stop_on_signals};
+use crate::app::App;
+use crate::job::restore::{self, Restored};
+use crate::job::{JobError, cat as cat_job};
+
+#[derive(Serialize)]
+struct RestoreJson<'a> {
+    archive: &'a str,
+    container: &'a str,
+    database: Option<String>,
+    tables: u64,
+    rows: u64,
+    large_objects: u64,
+    created: Vec<String>,
+    kept: Vec<String>,
+}
+
+pub(super) async fn cat(app: &App, printer: &Printer, meant: &str) -> Outcome {
+    let archive = find(&archives(app, printer)?, meant)?;
+    let stop = stop_on_signals()?;
+    match cat_job::run(&stop, &archive, |piece| printer.bytes(piece)).await {
+        Err(JobError::Output(error)) => Err(CliError::Print(error)),
+        other => Ok(Ok(other?)),
+    }
+}
+
+pub(super) async fn run(
+    app: &App,
+    printer: &Printer,
+    meant: &str,
+    into: &str,
+    database: Option<String>,
+) -> Outcome {
+    let archive = find(&archives(app, printer)?, meant)?;
+    let database = match database {
+        Some(name) => Some(name.parse().map_err(|error| CliError::Database(name, error))?),
+        None => None,
+    };
+    let context = app.connect(stop_on_signals()?, progress::watcher(*printer)).await?;
+    let workload = context.docker.workload(into).await.map_err(JobError::from)?;
+    let restored = restore::run(&context, &archive, &workload, database).await?;
+    let mut json = RestoreJson {
+        archive: archive.manifest.id.as_str(),
+        container: &workload.name,
+        database: None,
+        tables: 0,
+        rows: 0,
+        large_objects: 0,
+        created: Vec::new(),
+        kept: Vec::new(),
+    };
+    let text = match restored {
+        Restored::Database { name, facts } => {
+            let text = format!(
+                "restored {} into database {name} of {}: {} tables, {} rows, {} large objects, as in the dump",
+                json.archive,
+                json.container,
+                facts.tables.len(),
+                facts.rows(),
+                facts.large_objects
+            );
+            json.database = Some(name.to_string());
+            json.tables = facts.tables.len() as u64;
+            json.rows = facts.rows();
+            json.large_objects = facts.large_objects;
+            text
+        }
+        Restored::Globals { created, kept } => {
+            let list = |names: &[String]| match names {
+                [] => "nothing".to_owned(),
+                names => names.join(", "),
+            };
+            let text = format!(
+                "restored {} into {}: created {}; kept as it was {}",
+                json.archive,
+                json.container,
+                list(&created),
+                list(&kept)
+            );
+            (json.created, json.kept) = (created, kept);
+            text
+        }
+    };
+    if printer.json {
+        printer.data(&json)?
+    } else {
+        printer.line(&text)?
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,271 @@
+//! Backup: one run of one source, one archive for each part.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Context, Event, JobError, blocking, engine_named, random};
+use crate::archive::{
+    self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
+};
+use crate::engine::{Access, Dump, Engine};
+use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
+use crate::pipeline::{Chain, Line};
+use crate::transport::{self, Exited, Input, Limits, Process, Transport, TransportError};
+
+/// What came out of a run.
+#[derive(Debug)]
+pub struct Report {
+    pub source: Slug,
+    pub container: String,
+    pub archives: Vec<Manifest>,
+    /// What failed; `None` for a failure before the first part.
+    pub failures: Vec<(Option<Part>, JobError)>,
+}
+
+/// A run's fixed values.
+struct Run<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    engine: &'static dyn Engine,
+    transport: Box<dyn Transport>,
+    limits: Limits,
+    server: Server,
+    tool_version: String,
+    host: Option<String>,
+}
+
+/// Backs one source up. One part's failure does not stop the others; a panic stays in this run.
+pub async fn run(context: &Context, plan: &Plan) -> Report {
+    let own = (context.clone(), plan.clone());
+    let task = tokio::spawn(async move { parts(&own.0, &own.1).await });
+    task.await.unwrap_or_else(|panic| Report {
+        source: plan.source.clone(),
+        container: plan.workload.name.clone(),
+        archives: Vec::new(),
+        failures: vec![(None, JobError::Panicked(panic.to_string()))],
+    })
+}
+
+async fn parts(context: &Context, plan: &Plan) -> Report {
+    let mut report = Report {
+        source: plan.source.clone(),
+        container: plan.workload.name.clone(),
+        archives: Vec::new(),
+        failures: Vec::new(),
+    };
+    let begun = match begin(context, plan).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            report.failures.push((None, error));
+            return report;
+        }
+    };
+    let (run, parts) = begun;
+    for part in parts {
+        match run.part(&part).await {
+            Ok(manifest) => report.archives.push(manifest),
+            Err(error) => {
+                let (source, part) = (plan.source.clone(), part);
+                (context.watcher)(&Event::DumpFailed { source, part: part.clone() });
+                report.failures.push((Some(part), error));
+            }
+        }
+    }
+    report.failures.extend(missing(&run).map(|(part, error)| (Some(part), error)));
+    report
+}
+
+/// Sweeps, asks the server who it is, and finds out which parts there are.
+async fn begin<'a>(context: &'a Context, plan: &'a Plan) -> Result<(Run<'a>, Vec<Part>), JobError> {
+    let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
+    let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
+    let store = context.store.clone();
+    let removed = blocking(move || archive::sweep(store.as_ref())).await?;
+    if !removed.is_empty() {
+        (context.watcher)(&Event::LeftoversSwept { removed });
+    }
+    let engine = engine_named(plan.engine)?;
+    let transport =
+        transport::open(&context.docker, &plan.workload, &context.secrets, random(), &limits)?;
+    let access = Access::of(plan);
+    let answer = transport::answer(transport.as_ref(), &engine.probe(&access)).await?;
+    let server = engine.read_probe(&answer)?;
+    let tool = transport::answer(transport.as_ref(), &engine.tool_version()).await?;
+    let tool_version = String::from_utf8_lossy(&tool).trim().to_owned();
+    let host = context.docker.host_name().await;
+    let run = Run { context, plan, engine, transport, limits, server, tool_version, host };
+    let wanted = |part: &Part| match (&plan.databases, part) {
+        (Databases::Named(names), Part::Database(name)) => names.contains(name),
+        _ => true,
+    };
+    let databases = run.server.databases.iter().map(|found| Part::Database(found.name.clone()));
+    let parts: Vec<Part> = std::iter::once(Part::Globals).chain(databases).filter(wanted).collect();
+    if plan.databases == Databases::All && parts.len() == 1 {
+        return Err(JobError::NoDatabases);
+    }
+    Ok((run, parts))
+}
+
+/// The databases that the plan names and the server does not have.
+fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a {
+    let named = match &run.plan.databases {
+        Databases::All => &[][..],
+        Databases::Named(names) => names,
+    };
+    let found: Vec<_> = run.server.databases.iter().map(|found| found.name.clone()).collect();
+    named.iter().filter(|name| !run.server.databases.iter().any(|d| d.name == **name)).map(
+        move |name| {
+            let error = JobError::NoDatabase { name: name.clone(), found: found.clone() };
+            (Part::Database(name.clone()), error)
+        },
+    )
+}
+
+impl Run<'_> {
+    /// One archive, from the first byte to the proof.
+    async fn part(&self, part: &Part) -> Result<Manifest, JobError> {
+        let Self { context, plan, engine, .. } = self;
+        let started = Timestamp::now();
+        let id = ArchiveId::new(started, random());
+        let address = Address { source: plan.source.clone(), part: part.clone(), id };
+        let dump = engine.dump(&Access::of(plan), part, plan.format, &self.server);
+        let extension = match part {
+            Part::Globals => "sql",
+            Part::Database(_) => {
+                let format = engine.card().formats.iter().find(|f| f.name == plan.format);
+                format.map_or("dump", |format| format.extension)
+            }
+        };
+        let (source, part) = (plan.source.clone(), part.clone());
+        let expected = self.properties(&part).map_or(0, |database| database.bytes);
+        (context.watcher)(&Event::DumpStarted { source, part: part.clone(), expected });
+
+        let (store, codec, to) = (context.store.clone(), plan.codec, address.clone());
+        let (staging, upload) =
+            blocking(move || Staging::open(store, to, extension, codec)).await?;
+        let payload = staging.payload().to_owned();
+        let chain = Chain::new(engine.validator(&part, plan.format), codec, upload)?;
+        let sealed = self.stream(&dump, staging, chain).await?;
+        let manifest = self.manifest(&address, payload, started, dump, &sealed);
+        let (stored, plain) = (sealed.stored, sealed.plain);
+        let published = blocking(move || sealed.publish(manifest)).await?;
+        // Publishing has read every stored byte back.
+        let (store, to) = (context.store.clone(), address.clone());
+        let check = Check { level: Level::Stored, at: Timestamp::now(), failure: None };
+        blocking(move || archive::record(store.as_ref(), &to, Proof::default(), check)).await?;
+        let Address { source, id, .. } = address;
+        (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
+        Ok(published.manifest)
+    }
+
+    /// Runs the dump through the chain. On the way out, whatever failed first is the error, and
+    /// neither a process nor a file stays behind.
+    async fn stream(
+        &self,
+        dump: &Dump,
+        staging: Staging,
+        chain: Chain,
+    ) -> Result<Sealed, JobError> {
+        let line = Line::start(chain);
+        let mut process = match self.transport.start(&dump.command, Input::Closed).await {
+            Ok(process) => process,
+            Err(error) => {
+                line.abort().await;
+                return Err(error.into());
+            }
+        };
+        let exited = match self.pump(&mut process, &line).await {
+            Ok(()) => process.finish().await.and_then(Exited::success).map_err(JobError::from),
+            Err(broken) => {
+                let ended = process.abort().await;
+                let chain = line.abort().await.map(JobError::from);
+                let silent = || JobError::Panicked("the chain ended without a word".to_owned());
+                return Err(left_behind(broken.or(chain).unwrap_or_else(silent), ended));
+            }
+        };
+        match exited {
+            // A command that failed is the reason why its dump is not whole: it is told first.
+            Err(error) => {
+                line.abort().await;
+                Err(error)
+            }
+            Ok(exited) => Ok(staging.seal(line.finish().await?, exited)?),
+        }
+    }
+
+    /// Moves bytes until the stream ends. `Err(None)`: the chain failed and knows why.
+    async fn pump(&self, process: &mut Process, line: &Line) -> Result<(), Option<JobError>> {
+        while let Some(piece) = process.next().await {
+            let piece = piece.map_err(|error| Some(error.into()))?;
+            let bytes = piece.len() as u64;
+            match self.limits.within(line.send(piece)).await {
+                Ok(true) => (self.context.watcher)(&Event::DumpAdvanced { bytes }),
+                Ok(false) => return Err(None),
+                Err(limit) => return Err(Some(process.limit(limit).into())),
+            }
+        }
+        Ok(())
+    }
+
+    fn properties(&self, part: &Part) -> Option<&crate::model::Database> {
+        let name = part.database()?;
+        self.server.databases.iter().find(|database| database.name == *name)
+    }
+
+    fn manifest(
+        &self,
+        address: &Address,
+        payload: String,
+        started_at: Timestamp,
+        dump: Dump,
+        sealed: &Sealed,
+    ) -> Manifest {
+        let plan = self.plan;
+        let mut warnings = dump.warnings;
+        warnings.extend(sealed.said.lines().map(str::to_owned));
+        Manifest {
+            version: 1,
+            id: address.id.clone(),
+            source: address.source.clone(),
+            part: address.part.clone(),
+            engine: plan.engine.to_owned(),
+            format: plan.format.to_owned(),
+            workload: WorkloadRecord {
+                host: self.host.clone(),
+                container: plan.workload.name.clone(),
+                container_id: plan.workload.id.clone(),
+                image: plan.workload.image.clone(),
+                image_digest: plan.workload.image_digest.clone(),
+            },
+            access: AccessRecord {
+                user: plan.user.clone(),
+                password: plan.password.as_ref().map(ToString::to_string),
+            },
+            server_version: self.server.version.clone(),
+            server_major: self.server.major,
+            tool_version: self.tool_version.clone(),
+            command: dump.command.argv,
+            started_at,
+            finished_at: Timestamp::now(),
+            trigger: "manual".to_owned(),
+            codec: plan.codec,
+            plain: sealed.plain,
+            compressed: sealed.stored,
+            stored: sealed.stored,
+            recipients: Vec::new(),
+            payload,
+            facts: sealed.facts.clone(),
+            database: self.properties(&address.part).cloned(),
+            warnings,
+            labels: plan.labels.clone(),
+            ringbolt: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+fn left_behind(cause: JobError, ended: Result<(), TransportError>) -> JobError {
+    match ended {
+        Ok(()) => cause,
+        Err(source) => JobError::LeftBehind { cause: Box::new(cause), source },
+    }
+}

@@ -1,0 +1,65 @@
+//! Cat: the plain dump of an archive, for stock tools.
+
+use std::io::Read as _;
+
+use tokio::sync::mpsc;
+
+use super::{JobError, blocking};
+use crate::archive::{self, Archive, ArchiveError};
+use crate::transport::{Limit, Stop};
+
+const PIECE: usize = 128 * 1024;
+
+/// Checks the stored bytes, then hands out the plain dump piece by piece. Nothing of a damaged
+/// archive is handed out.
+///
+/// # Errors
+/// [`JobError::Archive`] if it is damaged, [`JobError::Output`] if `write` fails.
+pub async fn run(
+    stop: &Stop,
+    archive: &Archive,
+    mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), JobError> {
+    let (mut pieces, reading) = read(archive.clone());
+    while let Some(piece) = pieces.recv().await {
+        if stop.asked() {
+            return Err(JobError::Stopped(Limit::Stopped));
+        }
+        write(&piece).map_err(JobError::Output)?;
+    }
+    reading.await
+}
+
+/// Reads an archive's plain dump on a thread of its own: first all stored bytes are checked, then
+/// the dump comes in pieces, and at last its digest is compared. Only the returned future says
+/// whether the pieces were the whole, true dump.
+pub(super) fn read(
+    archive: Archive,
+) -> (mpsc::Receiver<Vec<u8>>, impl Future<Output = Result<(), JobError>>) {
+    // Eight pieces are 1 MiB: the reader stays ahead of a writer that pauses.
+    let (sender, receiver) = mpsc::channel(8);
+    let reading = blocking(move || -> Result<(), ArchiveError> {
+        let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
+        archive::check_stored(store, manifest)?;
+        let mut plain = archive::open_plain(store, manifest)?;
+        loop {
+            let mut piece = vec![0; PIECE];
+            let failed = |source| ArchiveError::Read { key: manifest.payload.clone(), source };
+            let read = plain.read(&mut piece).map_err(failed)?;
+            if read == 0 {
+                return plain.finish();
+            }
+            piece.truncate(read);
+            if sender.blocking_send(piece).is_err() {
+                // Nobody wants the rest.
+                return Ok(());
+            }
+        }
+    });
+    // The thread must run while the pieces are received, so it is started now and not when its
+    // result is first asked for.
+    let reading = tokio::spawn(reading);
+    (receiver, async move {
+        reading.await.unwrap_or_else(|error| Err(JobError::Panicked(error.to_string())))
+    })
+}

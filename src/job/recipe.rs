@@ -1,0 +1,111 @@
+//! The recipe: how to restore an archive with stock tools and without Ringbolt. The commands are
+//! those that Ringbolt runs itself, written for a shell.
+
+use super::{JobError, engine_named};
+use crate::archive::Archive;
+use crate::engine::Access;
+use crate::model::{Codec, Command, Part, SecretRef, Value};
+
+/// One step: what it is for, and the line to type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub about: &'static str,
+    pub line: String,
+}
+
+/// The steps to restore an archive into a new database beside the dumped one.
+///
+/// # Errors
+/// [`JobError::UnknownEngine`] for an archive of an engine that this Ringbolt does not know.
+pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
+    let manifest = &archive.manifest;
+    let engine = engine_named(&manifest.engine)?;
+    let password: Option<SecretRef> =
+        manifest.access.password.as_deref().and_then(|reference| reference.parse().ok());
+    let access = Access { user: &manifest.access.user, password: password.as_ref() };
+    let container = &manifest.workload.container;
+    let payload = archive.location()?;
+
+    let sum = format!("{}  {payload}", manifest.stored.sha256);
+    let mut steps = vec![Step {
+        about: "Check the bytes",
+        line: format!("echo {} | sha256sum --check", quoted(&sum)),
+    }];
+    let load = match &manifest.part {
+        Part::Globals => engine.load_globals(&access),
+        Part::Database(name) => {
+            let restored = format!("{name}_restored");
+            let restored = restored.parse().unwrap_or_else(|_| name.clone());
+            if let Some(like) = &manifest.database {
+                let create = engine.create(&access, &restored, like);
+                steps.push(Step {
+                    about: "Make a new database",
+                    line: docker_exec(container, &create, false),
+                });
+            }
+            engine.restore(&access, &manifest.format, &restored).load
+        }
+    };
+    let payload = quoted(&payload);
+    let plain = match manifest.codec {
+        Codec::Zstd(_) => format!("zstd --decompress --stdout {payload}"),
+        Codec::Gzip(_) => format!("gzip --decompress --stdout {payload}"),
+        Codec::None => format!("cat {payload}"),
+    };
+    steps.push(Step {
+        about: match manifest.part {
+            Part::Globals => "Load the globals; roles that exist already are reported and kept",
+            Part::Database(_) => "Load the dump",
+        },
+        line: format!("{plain} | {}", docker_exec(container, &load, true)),
+    });
+    Ok(steps)
+}
+
+/// A command as `docker exec` takes it. Secrets are passed on from the shell's own environment.
+fn docker_exec(container: &str, command: &Command, input: bool) -> String {
+    let mut line = String::from("docker exec");
+    if input {
+        line.push_str(" --interactive");
+    }
+    for (name, value) in &command.env {
+        match value {
+            Value::Secret(_) => line.push_str(&format!(" --env {name}")),
+            Value::Text(text) => {
+                line.push_str(&format!(" --env {}", quoted(&format!("{name}={text}"))))
+            }
+        }
+    }
+    line.push_str(&format!(" {}", quoted(container)));
+    for argument in &command.argv {
+        line.push_str(&format!(" {}", quoted(argument)));
+    }
+    line
+}
+
+/// Quotes for a POSIX shell, where it is needed.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for (text, expected) in [
+            ("a-b", "a-b"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}

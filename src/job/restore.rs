@@ -1,0 +1,243 @@
+//! Restore: an archive back into a server, into a new or empty database.
+//!
+//! A new database is filled under a name of its own and gets its final name when everything is in
+//! it and counted: like an archive, it is there whole or not at all.
+
+use super::{Context, Event, JobError, cat, engine_named, random};
+use crate::archive::Archive;
+use crate::engine::Engine;
+use crate::labels::{self, Target};
+use crate::model::{Command, DatabaseName, Facts, Part, Server, Workload};
+use crate::transport::{self, Input, Limits, Process, Stdin, Transport, TransportError};
+
+/// What a restore did.
+#[derive(Debug)]
+pub enum Restored {
+    Database { name: DatabaseName, facts: Facts },
+    Globals { created: Vec<String>, kept: Vec<String> },
+}
+
+/// The server that is restored into.
+struct Into<'a> {
+    context: &'a Context,
+    workload: &'a Workload,
+    target: Target,
+    transport: Box<dyn Transport>,
+    server: Server,
+}
+
+/// Restores an archive into a container. `database`: another name than the dumped one.
+///
+/// # Errors
+/// [`JobError`]; the target is then as it was, but for a database that was there and empty.
+pub async fn run(
+    context: &Context,
+    archive: &Archive,
+    workload: &Workload,
+    database: Option<DatabaseName>,
+) -> Result<Restored, JobError> {
+    let manifest = &archive.manifest;
+    let (id, container) = (manifest.id.clone(), workload.name.clone());
+    let target = labels::target(&context.prefix, workload)
+        .map_err(|problems| JobError::Target { container: container.clone(), problems })?;
+    if target.engine.card().name != manifest.engine {
+        let (archive, target) = (manifest.engine.clone(), target.engine.card().name);
+        return Err(JobError::WrongEngine { id, archive, container, target });
+    }
+    // A restore is silent for as long as its largest index takes.
+    let limits = Limits { stall: None, deadline: None, stop: context.stop.clone() };
+    let transport =
+        transport::open(&context.docker, workload, &context.secrets, random(), &limits)?;
+    let probe = target.engine.probe(&target.access());
+    let answer = transport::answer(transport.as_ref(), &probe).await?;
+    let server = target.engine.read_probe(&answer)?;
+    if server.major < manifest.server_major {
+        let (from, to) = (manifest.server_major, server.major);
+        return Err(JobError::Downgrade { id, from, container, to });
+    }
+    let into = Into { context, workload, target, transport, server };
+    let restored = match (&manifest.part, database) {
+        (Part::Globals, None) => into.globals(archive).await,
+        (Part::Globals, Some(_)) => Err(JobError::GlobalsNamed(id)),
+        (Part::Database(own), name) => {
+            into.database(archive, name.unwrap_or_else(|| own.clone())).await
+        }
+    };
+    (context.watcher)(&Event::RestoreEnded);
+    restored
+}
+
+impl Into<'_> {
+    fn engine(&self) -> &'static dyn Engine {
+        self.target.engine
+    }
+
+    async fn answer(&self, command: &Command) -> Result<Vec<u8>, JobError> {
+        Ok(transport::answer(self.transport.as_ref(), command).await?)
+    }
+
+    async fn globals(&self, archive: &Archive) -> Result<Restored, JobError> {
+        let (mut pieces, reading) = cat::read(archive.clone());
+        let mut dump = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            dump.extend_from_slice(&piece);
+        }
+        reading.await?;
+        let dump = String::from_utf8_lossy(&dump);
+        let adapted = self.engine().globals(&self.target.access(), &dump, &self.server)?;
+        self.answer(&adapted.load).await?;
+        Ok(Restored::Globals { created: adapted.created, kept: adapted.kept })
+    }
+
+    async fn database(&self, archive: &Archive, name: DatabaseName) -> Result<Restored, JobError> {
+        let (engine, access) = (self.engine(), self.target.access());
+        let there = self.server.databases.iter().any(|database| database.name == name);
+        if there {
+            let answer = self.answer(&engine.count_objects(&access, &name)).await?;
+            if answer.trim_ascii() != b"0" {
+                let container = self.workload.name.clone();
+                return Err(JobError::NotEmpty { name, container });
+            }
+            let facts = self.fill(archive, &name).await?;
+            return Ok(Restored::Database { name, facts });
+        }
+        let Some(like) = &archive.manifest.database else {
+            return Err(JobError::UnknownEngine(archive.manifest.engine.clone()));
+        };
+        if !self.server.roles.contains(&like.owner) {
+            let (role, container) = (like.owner.clone(), self.workload.name.clone());
+            return Err(JobError::NoOwner { role, container });
+        }
+        let staged = staged_name(&name, random());
+        self.answer(&engine.create(&access, &staged, like)).await?;
+        let filled = match self.fill(archive, &staged).await {
+            Ok(facts) => {
+                let settled = self.answer(&engine.settle(&access, &staged, &name, like)).await;
+                settled.map(|_| facts)
+            }
+            Err(error) => Err(error),
+        };
+        match filled {
+            Ok(facts) => Ok(Restored::Database { name, facts }),
+            Err(cause) => match self.discard(&staged).await {
+                Ok(_) => Err(cause),
+                Err(JobError::Transport(source)) => {
+                    Err(JobError::LeftBehind { cause: Box::new(cause), source })
+                }
+                Err(_) => Err(cause),
+            },
+        }
+    }
+
+    /// Removes a half-filled database, also after we were asked to stop.
+    async fn discard(&self, staged: &DatabaseName) -> Result<Vec<u8>, JobError> {
+        let limits = Limits { stall: None, deadline: None, stop: transport::Stop::never() };
+        let Context { docker, secrets, .. } = self.context;
+        let transport = transport::open(docker, self.workload, secrets, random(), &limits)?;
+        let command = self.engine().discard(&self.target.access(), staged);
+        Ok(transport::answer(transport.as_ref(), &command).await?)
+    }
+
+    /// Loads the dump into an empty database and compares what is in it then.
+    async fn fill(&self, archive: &Archive, name: &DatabaseName) -> Result<Facts, JobError> {
+        let (engine, access) = (self.engine(), self.target.access());
+        let manifest = &archive.manifest;
+        (self.context.watcher)(&Event::RestoreStarted {
+            id: manifest.id.clone(),
+            expected: manifest.plain.bytes,
+        });
+        let restore = engine_named(&manifest.engine)?.restore(&access, &manifest.format, name);
+        let mut process = self.transport.start(&restore.load, Input::Open).await?;
+        let loaded = self.load(archive, &mut process).await;
+        match loaded {
+            Ok(refused) => {
+                process.finish().await?.success()?;
+                // It ended well, but had not read everything: that is not a whole restore.
+                refused.map_or(Ok(()), |refused| Err(JobError::from(refused)))?;
+            }
+            Err(error) => {
+                // Never by closing its input: to `psql`, half a dump is a whole script.
+                let ended = process.abort().await;
+                return Err(match ended {
+                    Ok(()) => error,
+                    Err(source) => JobError::LeftBehind { cause: Box::new(error), source },
+                });
+            }
+        }
+        let answer = self.answer(&engine.ask_facts(&access, name, &manifest.facts)).await?;
+        let found = engine.read_facts(&answer)?;
+        let expected = &manifest.facts;
+        if found.tables != expected.tables {
+            let (expected, found) = (expected.tables.clone(), found.tables);
+            return Err(JobError::Differs { expected, found });
+        }
+        if found.large_objects != expected.large_objects {
+            let (expected, found) = (expected.large_objects, found.large_objects);
+            return Err(JobError::LargeObjects { expected, found });
+        }
+        Ok(found)
+    }
+
+    /// Writes the dump to the loading command while its output is read. `Some`: the command stopped
+    /// reading; its exit code, which is read next, says why.
+    async fn load(
+        &self,
+        archive: &Archive,
+        process: &mut Process,
+    ) -> Result<Option<TransportError>, JobError> {
+        let stdin = process.take_input();
+        let mut feeding = std::pin::pin!(self.feed(archive, stdin));
+        let mut draining = std::pin::pin!(drain(process));
+        let fed = tokio::select! {
+            fed = &mut feeding => fed,
+            drained = &mut draining => {
+                // The command has closed its output; what it still reads decides.
+                drained?;
+                return refused(feeding.await);
+            }
+        };
+        let refused = refused(fed)?;
+        draining.await?;
+        Ok(refused)
+    }
+
+    async fn feed(&self, archive: &Archive, stdin: Option<Stdin>) -> Result<(), JobError> {
+        let Some(mut stdin) = stdin else { return Ok(()) };
+        let (mut pieces, reading) = cat::read(archive.clone());
+        while let Some(piece) = pieces.recv().await {
+            stdin.write(&piece).await?;
+            (self.context.watcher)(&Event::RestoreAdvanced { bytes: piece.len() as u64 });
+        }
+        // Only a whole, true dump is ended; the digest was compared after its last byte.
+        reading.await?;
+        Ok(stdin.close().await?)
+    }
+}
+
+fn refused(fed: Result<(), JobError>) -> Result<Option<TransportError>, JobError> {
+    match fed {
+        Ok(()) => Ok(None),
+        Err(JobError::Transport(error @ TransportError::Write { .. })) => Ok(Some(error)),
+        Err(other) => Err(other),
+    }
+}
+
+async fn drain(process: &mut Process) -> Result<(), TransportError> {
+    while let Some(piece) = process.next().await {
+        piece?;
+    }
+    Ok(())
+}
+
+/// A name for a database that is being filled: recognisable, unique, and short enough.
+fn staged_name(name: &DatabaseName, random: u64) -> DatabaseName {
+    const LONGEST: usize = 63;
+    let suffix = format!("_ringbolt_{:08x}", random >> 32);
+    let mut stem = name.as_str();
+    while stem.len() + suffix.len() > LONGEST {
+        let mut characters = stem.chars();
+        characters.next_back();
+        stem = characters.as_str();
+    }
+    format!("{stem}{suffix}").parse().expect("a shortened name with a plain suffix is a name")
+}

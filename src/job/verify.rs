@@ -1,0 +1,24 @@
+//! Verify: reads what a store holds back, compares, and records the result beside the archive.
+
+use jiff::Timestamp;
+
+use super::{JobError, blocking};
+use crate::archive::{self, Archive, ArchiveError, Check, Level, Proof};
+
+/// Verifies that the stored bytes are those of the manifest. The result is recorded, good or bad.
+///
+/// # Errors
+/// [`JobError::Archive`] if the archive could not be looked at, or the result not be recorded: that
+/// says nothing about the archive.
+pub async fn stored(archive: &Archive) -> Result<(Proof, Result<(), ArchiveError>), JobError> {
+    let archive = archive.clone();
+    blocking(move || -> Result<_, ArchiveError> {
+        let found = archive::check_stored(archive.store.as_ref(), &archive.manifest);
+        let failure = found.as_ref().err().map(ToString::to_string);
+        let check = Check { level: Level::Stored, at: Timestamp::now(), failure };
+        let address = archive.manifest.address();
+        let proof = archive::record(archive.store.as_ref(), &address, archive.proof, check)?;
+        Ok((proof, found))
+    })
+    .await
+}
