@@ -1,1 +1,15 @@
-fn x() {}
+//! The suite: one binary, one room a file. Everything runs against a real Docker engine with real
+//! servers; without one it fails, loudly. `docker/test` prepares what it needs.
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::too_many_lines)]
+
+mod archive;
+mod cli;
+mod engines;
+mod faults;
+mod labels;
+mod pipeline;
+mod regression;
+mod settings;
+mod stores;
+mod tidy;
+mod world;

@@ -121,14 +121,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     let sums = |sum: crate::model::Sum| {
         format!("{} ({} bytes, SHA-256 {})", Bytes(sum.bytes), sum.bytes, sum.sha256)
     };
-    let facts = &manifest.facts;
     let image = &manifest.workload.image;
-    let counted = format!(
-        "{} tables, {} rows, {} large objects",
-        facts.tables.len(),
-        facts.rows(),
-        facts.large_objects
-    );
     let lines = [
         ("archive", manifest.id.to_string()),
         ("source", manifest.source.to_string()),
@@ -141,7 +134,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         ("plain", sums(manifest.plain)),
         ("stored", sums(manifest.stored)),
         ("codec", manifest.codec.to_string()),
-        ("facts", counted),
+        ("facts", manifest.facts.to_string()),
         ("proof", archive.proof.word().to_owned()),
         ("location", location),
     ];

@@ -53,7 +53,7 @@ impl Printer {
         for row in rows {
             table.add_row(row);
         }
-        table.lines().try_for_each(|line| self.line(line.trim_end()))
+        table.lines().try_for_each(|line| self.line(line.trim()))
     }
 
     /// Talk. A reader who hung up is no error of the work.

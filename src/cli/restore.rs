@@ -56,13 +56,9 @@ pub(super) async fn run(
     };
     let text = match restored {
         Restored::Database { name, facts } => {
+            let (archive, container) = (json.archive, json.container);
             let text = format!(
-                "restored {} into database {name} of {}: {} tables, {} rows, {} large objects, as in the dump",
-                json.archive,
-                json.container,
-                facts.tables.len(),
-                facts.rows(),
-                facts.large_objects
+                "restored {archive} into database {name} of {container}: {facts}, as in the dump"
             );
             json.database = Some(name.to_string());
             json.tables = facts.tables.len() as u64;
@@ -75,13 +71,10 @@ pub(super) async fn run(
                 [] => "nothing".to_owned(),
                 names => names.join(", "),
             };
-            let text = format!(
-                "restored {} into {}: created {}; kept as it was {}",
-                json.archive,
-                json.container,
-                list(&created),
-                list(&kept)
-            );
+            let (archive, container) = (json.archive, json.container);
+            let (made, left) = (list(&created), list(&kept));
+            let text =
+                format!("restored {archive} into {container}: created {made}; left alone {left}");
             (json.created, json.kept) = (created, kept);
             text
         }

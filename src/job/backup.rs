@@ -8,9 +8,9 @@ use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Engine};
-use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
+use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
 use crate::pipeline::{Chain, Line};
-use crate::transport::{self, Exited, Input, Limits, Process, Transport, TransportError};
+use crate::transport::{self, Exited, Input, Limit, Limits, Process, Transport, TransportError};
 
 /// What came out of a run.
 #[derive(Debug)]
@@ -60,23 +60,24 @@ async fn parts(context: &Context, plan: &Plan) -> Report {
             return report;
         }
     };
-    let (run, parts) = begun;
-    for part in parts {
-        match run.part(&part).await {
-            Ok(manifest) => report.archives.push(manifest),
-            Err(error) => {
-                let (source, part) = (plan.source.clone(), part);
-                (context.watcher)(&Event::DumpFailed { source, part: part.clone() });
-                report.failures.push((Some(part), error));
-            }
-        }
+    let (run, databases) = begun;
+    for name in databases {
+        run.record(&mut report, Part::Database(name)).await;
+    }
+    // Globals come last, so that they hold every role the databases name. Without a database beside
+    // them they would only look like a backup.
+    if !report.archives.is_empty() {
+        run.record(&mut report, Part::Globals).await;
     }
     report.failures.extend(missing(&run).map(|(part, error)| (Some(part), error)));
     report
 }
 
 /// Sweeps, asks the server who it is, and finds out which parts there are.
-async fn begin<'a>(context: &'a Context, plan: &'a Plan) -> Result<(Run<'a>, Vec<Part>), JobError> {
+async fn begin<'a>(
+    context: &'a Context,
+    plan: &'a Plan,
+) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store.clone();
@@ -94,16 +95,16 @@ async fn begin<'a>(context: &'a Context, plan: &'a Plan) -> Result<(Run<'a>, Vec
     let tool_version = String::from_utf8_lossy(&tool).trim().to_owned();
     let host = context.docker.host_name().await;
     let run = Run { context, plan, engine, transport, limits, server, tool_version, host };
-    let wanted = |part: &Part| match (&plan.databases, part) {
-        (Databases::Named(names), Part::Database(name)) => names.contains(name),
-        _ => true,
+    let wanted = |name: &DatabaseName| match &plan.databases {
+        Databases::Named(names) => names.contains(name),
+        Databases::All => true,
     };
-    let databases = run.server.databases.iter().map(|found| Part::Database(found.name.clone()));
-    let parts: Vec<Part> = std::iter::once(Part::Globals).chain(databases).filter(wanted).collect();
-    if plan.databases == Databases::All && parts.len() == 1 {
+    let found = run.server.databases.iter().map(|database| database.name.clone());
+    let databases: Vec<DatabaseName> = found.filter(wanted).collect();
+    if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
     }
-    Ok((run, parts))
+    Ok((run, databases))
 }
 
 /// The databases that the plan names and the server does not have.
@@ -122,6 +123,22 @@ fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a 
 }
 
 impl Run<'_> {
+    /// Backs one part up and writes down what came of it. Once we are asked to stop, nothing begins.
+    async fn record(&self, report: &mut Report, part: Part) {
+        if self.limits.stop.asked() {
+            report.failures.push((Some(part), JobError::Stopped(Limit::Stopped)));
+            return;
+        }
+        match self.part(&part).await {
+            Ok(manifest) => report.archives.push(manifest),
+            Err(error) => {
+                let source = self.plan.source.clone();
+                (self.context.watcher)(&Event::DumpFailed { source, part: part.clone() });
+                report.failures.push((Some(part), error));
+            }
+        }
+    }
+
     /// One archive, from the first byte to the proof.
     async fn part(&self, part: &Part) -> Result<Manifest, JobError> {
         let Self { context, plan, engine, .. } = self;

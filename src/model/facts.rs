@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::units::count;
+
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -68,7 +70,7 @@ pub struct TableRows {
 
 impl fmt::Display for TableRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}: {} rows", self.schema, self.table, self.rows)
+        write!(f, "{}.{}: {}", self.schema, self.table, count(self.rows, "row"))
     }
 }
 
@@ -84,5 +86,14 @@ pub struct Facts {
 impl Facts {
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+}
+
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables = count(self.tables.len() as u64, "table");
+        let (rows, objects) =
+            (count(self.rows(), "row"), count(self.large_objects, "large object"));
+        write!(f, "{tables}, {rows}, {objects}")
     }
 }

@@ -56,6 +56,12 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
+/// Writes a number of things: `1 table`, `2 tables`.
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

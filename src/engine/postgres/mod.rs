@@ -213,9 +213,12 @@ fn connect(command: Command, access: &Access) -> Command {
 }
 
 /// A database as an argument. libpq reads a bare name with a `=` or `://` in it as a connection
-/// string that may lead to another host, so the name is always given as a quoted connection string.
+/// string that may lead to another host, so any but the plainest name is given as a quoted one.
 /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
 fn dbname(name: &str) -> String {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return format!("--dbname={name}");
+    }
     format!("--dbname=dbname='{}'", name.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
@@ -225,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_database_name_never_becomes_a_connection_string() {
-        assert_eq!(dbname("shop"), "--dbname=dbname='shop'");
+        assert_eq!(dbname("shop_1"), "--dbname=shop_1");
         assert_eq!(dbname("host=evil"), "--dbname=dbname='host=evil'");
         assert_eq!(dbname(r"a' host='evil\"), r"--dbname=dbname='a\' host=\'evil\\'");
     }

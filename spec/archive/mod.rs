@@ -1,0 +1,85 @@
+//! The archive format: frozen vectors of every version, and manifests that must be refused.
+//!
+//! `FORMAT.md` beside this file is the description for people. A vector is never changed.
+
+use ringbolt::archive::{Manifest, ManifestError};
+
+use crate::world::World;
+
+const V1: [(&str, &str); 2] =
+    [("database", include_str!("v1/database.json")), ("globals", include_str!("v1/globals.json"))];
+
+#[test]
+fn version_1_is_read_and_written_as_ever() {
+    for (name, text) in V1 {
+        let manifest = Manifest::read(text.as_bytes()).unwrap();
+        let written = String::from_utf8(manifest.write().unwrap()).unwrap();
+        assert_eq!(written, text, "{name}");
+    }
+}
+
+#[test]
+fn doubtful_manifests_are_refused() {
+    let (_, whole) = V1[0];
+    let read = |text: &str| Manifest::read(text.as_bytes());
+    assert!(matches!(
+        read(&whole.replace("\"version\": 1", "\"version\": 2")),
+        Err(ManifestError::Newer(2))
+    ));
+    assert!(matches!(read("{}"), Err(ManifestError::NoVersion)));
+    assert!(matches!(read(""), Err(ManifestError::Unreadable(_))));
+    assert!(read(&whole[..whole.len() / 2]).is_err());
+    for (from, to) in [
+        ("\"source\": \"shop\"", "\"source\": \"../shop\""),
+        ("\"source\": \"shop\"", "\"sauce\": \"shop\""),
+        ("\"source\": \"shop\"", "\"source\": \"shop\", \"more\": 1"),
+        ("\"id\": \"2026", "\"id\": \"x2026"),
+        ("\"sha256\": \"", "\"sha256\": \"zz"),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        assert!(read(&whole.replace(from, to)).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn a_damaged_manifest_is_said_and_never_a_shorter_list() {
+    let world = World::new();
+    world.postgres("db", &[("enable", "true")], &[]);
+    world.ringbolt(&["backup"]).expect(0);
+    let name = world.files().into_keys().find(|name| name.ends_with(".manifest.json")).unwrap();
+    let path = world.store().join(&name);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let elsewhere = whole.replace("\"source\": \"", "\"source\": \"x");
+    let stolen = {
+        let at = whole.find("\"payload\": \"").unwrap() + "\"payload\": \"".len();
+        format!("{}../../{}", &whole[..at], &whole[at..])
+    };
+    for (text, words) in [
+        ("{", "is not readable"),
+        (&elsewhere, "lies elsewhere"),
+        (&stolen, "is no key of a store"),
+        (&whole.replace("\"version\": 1", "\"version\": 7"), "its version is 7"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let ran = world.ringbolt(&["list", "--json"]).expect(1).says(words);
+        assert_eq!(ran.json().as_array().unwrap().len(), 2, "the others are listed");
+    }
+    // And it is nobody's leftover: a run sweeps, and leaves it and its payload alone.
+    let files = world.files();
+    world.ringbolt(&["backup"]).expect(0);
+    assert!(files.keys().all(|name| world.files().contains_key(name)));
+}
+
+#[test]
+fn the_store_alone_is_enough() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true")], &[]);
+    world.ringbolt(&["backup"]).expect(0);
+    let moved = World::new();
+    std::fs::rename(world.store(), moved.store()).unwrap();
+    let ran = moved.ringbolt(&["list", "--json"]).expect(0);
+    assert_eq!(ran.json().as_array().unwrap().len(), 3);
+    moved.ringbolt(&["verify"]).expect(0);
+    let latest = format!("{}/keeper@latest", server.source());
+    moved.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "back"]).expect(0);
+}

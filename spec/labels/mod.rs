@@ -1,0 +1,220 @@
+//! Labels: every key with right and nearly right values, hostile ones, and what they resolve to.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use ringbolt::labels::{Fleet, LABELS, resolve};
+use ringbolt::model::{Codec, Databases, Workload};
+
+use crate::tidy::check_generated;
+use crate::world::World;
+
+fn workload(name: &str, labels: &[(&str, &str)]) -> Workload {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    Workload {
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        image: "postgres:15".to_owned(),
+        image_digest: "sha256:00".to_owned(),
+        labels: labels.iter().map(own).collect(),
+        env: BTreeMap::from([("POSTGRES_PASSWORD".to_owned(), "x".to_owned())]),
+        running: true,
+        created: format!("2026-11-20T03:00:00.{name}"),
+    }
+}
+
+fn fleet(workloads: Vec<Workload>) -> Fleet {
+    resolve(&"ringbolt".parse().unwrap(), workloads)
+}
+
+fn problems(labels: &[(&str, &str)]) -> Vec<String> {
+    fleet(vec![workload("db", labels)]).problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_example_is_right_and_every_mistake_is_a_problem() {
+    for label in LABELS {
+        let key = format!("ringbolt.{}", label.key);
+        let with = |value: &'static str| match label.key {
+            "enable" => problems(&[(&key, value)]),
+            _ => problems(&[("ringbolt.enable", "true"), (&key, value)]),
+        };
+        for example in label.examples {
+            assert_eq!(with(example), Vec::<String>::new(), "{key}={example}");
+        }
+        for mistake in label.mistakes {
+            let found = with(mistake);
+            assert_eq!(found.len(), 1, "{key}={mistake}: {found:?}");
+            assert!(found[0].starts_with("db: `") && found[0].contains(&key), "{found:?}");
+            let repeated = mistake.len() > 4 && found[0].contains(mistake);
+            assert!(!(label.secret && repeated), "a secret is repeated: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_typo_is_a_problem_with_a_suggestion() {
+    for (typo, right) in
+        [("enabel", "enable"), ("database", "databases"), ("shedule", "schedule"), ("Name", "name")]
+    {
+        let found = problems(&[("ringbolt.enable", "true"), (&format!("ringbolt.{typo}"), "x")]);
+        let hint = format!("did you mean `ringbolt.{right}`?");
+        assert!(found.len() == 1 && found[0].contains(&hint), "{found:?}");
+    }
+    let found = problems(&[("ringbolt.enable", "true"), ("ringbolt.zzz", "x")]);
+    assert_eq!(found, ["db: `ringbolt.zzz`: there is no such label"]);
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_other_workloads_go_on() {
+    let bad = workload(
+        "bad",
+        &[("ringbolt.enabled", "true"), ("ringbolt.name", "../x"), ("ringbolt.compress", "zip")],
+    );
+    let good = workload("good", &[("ringbolt.enable", "true")]);
+    let fleet = fleet(vec![bad, good]);
+    assert_eq!(fleet.plans.len(), 1);
+    assert_eq!(fleet.plans[0].source.as_str(), "good");
+    let keys: Vec<_> = fleet.problems.iter().filter_map(|problem| problem.key.as_deref()).collect();
+    assert_eq!(keys, ["ringbolt.compress", "ringbolt.enabled", "ringbolt.name"]);
+    assert!(fleet.problems.iter().any(|problem| problem.message.contains("not enabled")));
+}
+
+#[test]
+fn one_label_is_enough_for_a_stock_image() {
+    let mut stock = workload(
+        "shop-db-1",
+        &[
+            ("ringbolt.enable", "true"),
+            ("com.docker.compose.project", "shop"),
+            ("com.docker.compose.service", "db"),
+        ],
+    );
+    stock.env.insert("POSTGRES_USER".to_owned(), "app".to_owned());
+    stock.env.insert("POSTGRES_DB".to_owned(), "orders".to_owned());
+    let fleet = fleet(vec![stock]);
+    let plan = &fleet.plans[0];
+    assert_eq!(
+        (plan.source.as_str(), plan.engine, plan.user.as_str()),
+        ("shop-db", "postgres", "app")
+    );
+    assert_eq!(plan.databases, Databases::Named(vec!["orders".parse().unwrap()]));
+    assert_eq!((plan.format, plan.codec), ("custom", Codec::Zstd(3)));
+}
+
+#[test]
+fn of_two_with_one_name_the_older_keeps_it() {
+    let labels = [("ringbolt.enable", "true"), ("ringbolt.name", "shop")];
+    for order in [["1", "2"], ["2", "1"]] {
+        let fleet = fleet(order.iter().map(|name| workload(name, &labels)).collect());
+        assert_eq!(fleet.plans.len(), 1);
+        assert_eq!(fleet.plans[0].workload.name, "1");
+        let problem = fleet.problems[0].to_string();
+        assert!(problem.starts_with("2: resolves to the source name `shop`"), "{problem}");
+    }
+}
+
+#[test]
+fn what_is_labelled_but_cannot_be_backed_up_is_a_problem() {
+    let mut stopped = workload("stopped", &[("ringbolt.enable", "true")]);
+    stopped.running = false;
+    let mut unknown = workload("unknown", &[("ringbolt.enable", "true")]);
+    unknown.image = "nginx".to_owned();
+    let off = workload("off", &[("ringbolt.enable", "false"), ("ringbolt.name", "../x")]);
+    let foreign = workload("foreign", &[("ringboltx.enable", "true")]);
+    let fleet = fleet(vec![stopped, unknown, off, foreign]);
+    assert!(fleet.plans.is_empty());
+    let places: Vec<&str> = fleet.problems.iter().map(|problem| problem.place.as_str()).collect();
+    assert_eq!(places, ["stopped", "unknown"]);
+}
+
+#[test]
+fn hostile_values_are_refused() {
+    let long = "x".repeat(300);
+    for hostile in [
+        "..",
+        "../../etc/passwd",
+        "a/b",
+        "a\nb",
+        "a\0b",
+        "$(reboot)",
+        "`id`",
+        "a;b",
+        "-rf",
+        "a b",
+        "ä",
+        &long,
+    ] {
+        let found = problems(&[("ringbolt.enable", "true"), ("ringbolt.name", hostile)]);
+        assert_eq!(found.len(), 1, "{hostile:?}");
+        assert!(!found[0].contains('\n') && !found[0].contains('\0'), "{found:?}");
+    }
+    for hostile in ["a\nb", "a\0b", "a\u{1b}[2Jb", &"x".repeat(5000)] {
+        for key in ["databases", "user", "password", "schedule", "keep"] {
+            let key = format!("ringbolt.{key}");
+            let found = problems(&[("ringbolt.enable", "true"), (&key, hostile)]);
+            assert_eq!(found.len(), 1, "{key}={hostile:?}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_labels_are_ten_thousand_problems() {
+    let keys: Vec<String> = (0..10_000).map(|number| format!("ringbolt.x{number}")).collect();
+    let mut labels: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "x")).collect();
+    labels.push(("ringbolt.enable", "true"));
+    assert_eq!(problems(&labels).len(), 10_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #[test]
+    fn no_label_panics_the_parser(key in "\\PC{0,40}", value in any::<String>(), pick in 0..LABELS.len()) {
+        let known = format!("ringbolt.{}", LABELS[pick].key);
+        let fleet = fleet(vec![workload("db", &[
+            ("ringbolt.enable", "true"), (&known, &value), (&format!("ringbolt.{key}"), &value),
+        ])]);
+        for plan in &fleet.plans {
+            let name = plan.source.as_str();
+            prop_assert!(!name.contains('/') && !name.starts_with('.'));
+        }
+    }
+}
+
+#[test]
+fn the_readme_s_table_is_this_table() {
+    let mut table = String::from("| label | value | default | |\n|---|---|---|---|\n");
+    for label in LABELS {
+        let cell = |text: &str| text.replace('|', "\\|");
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            label.key,
+            cell(label.expects),
+            cell(label.default),
+            cell(label.about)
+        ));
+    }
+    check_generated("README.md", "<!-- labels -->", "<!-- /labels -->", &table);
+}
+
+#[test]
+fn problems_reach_the_person_and_the_exit_code() {
+    let world = World::new();
+    world.postgres("good", &[("enable", "true"), ("name", "shop")], &[]);
+    world.postgres("bad", &[("enable", "true"), ("nam", "x"), ("compress", "zip")], &[]);
+    world.postgres("twin", &[("enable", "true"), ("name", "shop")], &[]);
+
+    let ran = world.ringbolt(&["--dry-run", "--json"]).expect(2);
+    let json = ran.json();
+    assert_eq!(json["sources"][0]["source"], "shop");
+    assert_eq!(json["sources"].as_array().unwrap().len(), 1);
+    assert_eq!(json["problems"].as_array().unwrap().len(), 3, "{json:#}");
+    let bad = format!("problem: {}-bad: `{}.nam`", world.prefix, world.prefix);
+    let twin = format!("problem: {}-twin: resolves to the source name `shop`", world.prefix);
+    assert!(world.files().is_empty(), "a dry run changes nothing");
+
+    let ran = world.ringbolt(&["backup"]).expect(2).says(&bad).says(&twin);
+    assert!(ran.stderr.contains("did you mean"), "{ran:?}");
+    let sources: Vec<_> = world.list().iter().map(|a| a["source"].clone()).collect();
+    assert_eq!(sources, ["shop", "shop"], "the good one went on: its database and its globals");
+}

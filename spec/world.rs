@@ -1,0 +1,238 @@
+//! A world for one test: containers, a store and label prefix of its own, all removed at its end.
+//! Two tests never see each other, because Ringbolt looks only at labels under its own prefix.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringbolt");
+/// The PostgreSQL that tests use where the version does not matter.
+pub(crate) const POSTGRES: &str = "ringbolt-spec/postgres:15";
+/// Longer than anything takes on a slow machine; only a hang gets here.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+pub(crate) struct World {
+    pub(crate) prefix: String,
+    pub(crate) folder: PathBuf,
+    /// `unix://…`; a test may put a proxy of its own here.
+    pub(crate) docker_host: Option<String>,
+}
+
+pub(crate) struct Server {
+    pub(crate) name: String,
+    user: String,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let prefix = format!("spec-{:016x}", getrandom::u64().unwrap());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&prefix);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { prefix, folder, docker_host: None }
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    /// Starts a PostgreSQL, with labels under this world's prefix, and waits until it answers.
+    pub(crate) fn postgres(&self, name: &str, labels: &[(&str, &str)], more: &[&str]) -> Server {
+        self.postgres_of(POSTGRES, name, labels, more)
+    }
+
+    pub(crate) fn postgres_of(
+        &self,
+        image: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+        more: &[&str],
+    ) -> Server {
+        let own = format!("{}-{name}", self.prefix);
+        let mut command = Command::new("docker");
+        command.args(["run", "--detach", "--name", &own]);
+        command.args(["--label", &format!("org.ringbolt.spec={}", self.prefix)]);
+        for (key, value) in labels {
+            command.args(["--label", &format!("{}.{key}={value}", self.prefix)]);
+        }
+        command.args(["--env", "POSTGRES_PASSWORD=s3cret-pass", "--env", "POSTGRES_USER=keeper"]);
+        command.args(more).arg(image).args(["-c", "fsync=off", "-c", "TimeZone=Asia/Kolkata"]);
+        let ran = Ran::of(&mut command);
+        assert_eq!(
+            ran.code,
+            Some(0),
+            "is Docker there, and did docker/test build {image}? {ran:?}"
+        );
+        let server = Server { name: own, user: "keeper".to_owned() };
+        // The entrypoint's first server listens on the socket only, so this waits for the real one.
+        wait_for("PostgreSQL", || {
+            let ready = ["exec", &server.name, "pg_isready", "--quiet", "--host=127.0.0.1"];
+            docker(&ready).code == Some(0)
+        });
+        server
+    }
+
+    /// Runs the program under test.
+    pub(crate) fn ringbolt(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command().args(arguments))
+    }
+
+    /// The program under test, with this world's settings and no others.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(BINARY);
+        self.settle(&mut command);
+        command
+    }
+
+    pub(crate) fn settle(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RINGBOLT_LABELS__PREFIX", &self.prefix)
+            .env("RINGBOLT_STORES__LOCAL__URL", format!("file://{}", self.store().display()));
+        if let Some(host) = &self.docker_host {
+            command.env("RINGBOLT_DOCKER__HOST", host);
+        }
+    }
+
+    /// `list --json`.
+    pub(crate) fn list(&self) -> Vec<Value> {
+        let ran = self.ringbolt(&["list", "--json"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// The newest archive of a database.
+    pub(crate) fn newest(&self, database: &str) -> Value {
+        self.list().into_iter().find(|archive| archive["database"] == database).unwrap()
+    }
+
+    /// Every file in the store with its content, but for the lock.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.store()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with(".ringbolt.lock") {
+                    let name = path.strip_prefix(self.store()).unwrap().display().to_string();
+                    files.insert(name, std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        files
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let filter = format!("label=org.ringbolt.spec={}", self.prefix);
+        let found = docker(&["ps", "--all", "--quiet", "--filter", &filter]).stdout;
+        let ids: Vec<&str> = found.split_whitespace().collect();
+        if !ids.is_empty() {
+            docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat());
+        }
+        std::fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+impl Server {
+    /// Runs SQL and returns what it answers.
+    #[track_caller]
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let mut command = Command::new("docker");
+        command.args(["exec", "--env", "PGPASSWORD=s3cret-pass", "--interactive", &self.name]);
+        command.args(["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]);
+        command.args(["--set=ON_ERROR_STOP=1", "--username", &self.user, "--dbname", database]);
+        let ran = Ran::with_input(&mut command, sql.as_bytes());
+        assert_eq!(ran.code, Some(0), "{sql}\n{ran:?}");
+        ran.stdout.trim().to_owned()
+    }
+
+    /// Runs a shell line in the container.
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        docker(&["exec", &self.name, "sh", "-c", line])
+    }
+
+    /// Command lines of what runs in the container.
+    pub(crate) fn processes(&self) -> String {
+        docker(&["top", &self.name, "-eo", "pid,args"]).stdout
+    }
+
+    /// The source name that this container has by default.
+    pub(crate) fn source(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Ran {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self::read(command.output().unwrap())
+    }
+
+    pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Self {
+        use std::io::Write as _;
+        use std::process::Stdio;
+
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writing = std::thread::spawn(move || stdin.write_all(&input));
+        let output = child.wait_with_output().unwrap();
+        writing.join().unwrap().ok();
+        Self::read(output)
+    }
+
+    fn read(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, words: &str) -> Self {
+        assert!(self.stderr.contains(words), "`{words}` is not said: {self:#?}");
+        self
+    }
+}
+
+pub(crate) fn docker(arguments: &[&str]) -> Ran {
+    Ran::of(Command::new("docker").args(arguments))
+}
+
+/// Waits until something is so. A test that gets to the end of this patience has found a hang.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
