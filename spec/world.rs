@@ -66,6 +66,7 @@ impl World {
             command.args(["--label", &format!("{}.{key}={value}", self.prefix)]);
         }
         command.args(["--env", "POSTGRES_PASSWORD=s3cret-pass", "--env", "POSTGRES_USER=keeper"]);
+        command.args(["--env", "POSTGRES_DB=keeper"]);
         command.args(more).arg(image).args(["-c", "fsync=off", "-c", "TimeZone=Asia/Kolkata"]);
         let ran = Ran::of(&mut command);
         assert_eq!(

@@ -7,7 +7,7 @@ SELECT format('SELECT %L, count(*), md5(string_agg(t::text, %L ORDER BY t::text 
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^(pg_|information_schema)' ORDER BY 1
 \gexec
-SELECT 'class', n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relacl::text, c.relrowsecurity
+SELECT 'class', n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(c.relacl) a), c.relrowsecurity
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname !~ '^(pg_|information_schema)' ORDER BY 2, 3;
 SELECT 'column', attrelid::regclass::text, attnum, attname, format_type(atttypid, atttypmod), attnotnull,
@@ -27,11 +27,11 @@ SELECT 'function', n.nspname, p.proname, pg_get_functiondef(p.oid), pg_get_userb
 SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 2, 3;
 SELECT 'policy', tablename, policyname, qual FROM pg_policies ORDER BY 2, 3;
 SELECT 'extension', extname, extversion FROM pg_extension ORDER BY 2;
-SELECT 'schema', nspname, pg_get_userbyid(nspowner), nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 2;
+SELECT 'schema', nspname, pg_get_userbyid(nspowner), (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(nspacl) a) FROM pg_namespace WHERE nspname !~ '^pg_' ORDER BY 2;
 SELECT 'enum', enumtypid::regtype::text, enumlabel FROM pg_enum ORDER BY enumtypid::regtype::text, enumsortorder;
 SELECT 'comment', objoid::regclass::text, description FROM pg_description WHERE classoid = 'pg_class'::regclass
    AND objoid >= 16384 ORDER BY 2;
-SELECT 'default acl', pg_get_userbyid(defaclrole), defaclobjtype, defaclacl::text FROM pg_default_acl ORDER BY 2, 3;
+SELECT 'default acl', pg_get_userbyid(defaclrole), defaclobjtype, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(defaclacl) a) FROM pg_default_acl ORDER BY 2, 3;
 SELECT 'large object', oid, pg_get_userbyid(lomowner), lomacl::text, md5(lo_get(oid)) FROM pg_largeobject_metadata ORDER BY 2;
 SELECT 'database', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit,
        shobj_description(oid, 'pg_database'),

@@ -47,4 +47,8 @@ fn nothing_runs(server: &Server) {
     let dumps: Vec<_> =
         processes.lines().filter(|line| line.contains("dump") || line.contains("sleep")).collect();
     assert!(dumps.is_empty(), "still running: {dumps:?}");
+    // Ending a process must never look like a crashed backend to the server.
+    let log = crate::world::docker(&["logs", &server.name]);
+    let crash = "terminating any other active server processes";
+    assert!(!log.stderr.contains(crash), "the server was made to restart: {log:?}");
 }

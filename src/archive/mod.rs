@@ -40,8 +40,8 @@ pub enum ArchiveError {
     Key(#[from] KeyError),
     #[error("cannot read `{key}`")]
     Read { key: String, source: std::io::Error },
-    #[error("cannot write `{key}`")]
-    Write { key: String, source: std::io::Error },
+    #[error("cannot write {target}")]
+    Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
     #[error("no archive has the id `{0}`")]
@@ -83,6 +83,9 @@ impl Explain for ArchiveError {
             Self::Store(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Transport(error) => error.hint(),
+            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some("the disk is full: make room or choose another store".to_owned())
+            }
             Self::Damaged { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }

@@ -81,9 +81,10 @@ pub fn record(
     proof.checks.retain(|old| old.level != check.level);
     proof.checks.push(check);
     let key = address.proof()?;
-    let failed = |source| ArchiveError::Write { key: key.to_string(), source };
     let _claim = store.claim()?;
     let mut upload = store.create(&key)?;
+    let target = upload.target();
+    let failed = |source| ArchiveError::Write { target: target.clone(), source };
     let text = serde_json::to_vec_pretty(&proof).map_err(|error| failed(error.into()))?;
     upload.write_all(&text).and_then(|()| upload.write_all(b"\n")).map_err(failed)?;
     upload.commit()?;

@@ -113,6 +113,6 @@ fn write_manifest(store: &dyn Store, key: &Key, manifest: &Manifest) -> Result<(
     let text = manifest.write().map_err(failed)?;
     let mut upload = store.create(key)?;
     let written = upload.write_all(&text).and_then(|()| upload.flush());
-    written.map_err(|source| ArchiveError::Write { key: key.to_string(), source })?;
+    written.map_err(|source| ArchiveError::Write { target: upload.target(), source })?;
     Ok(upload.commit()?)
 }

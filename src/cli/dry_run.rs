@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::job::survey::{self, Finding};
 use crate::model::units::Bytes;
 use crate::model::{Databases, ErrorKind, Explain as _, Problem};
-use crate::{retention, schedule};
+use crate::retention;
+use crate::schedule;
 
 #[derive(Serialize)]
 struct DryRunJson<'a> {

@@ -14,6 +14,7 @@ use futures_util::stream::BoxStream;
 use tokio::io::AsyncWrite;
 
 use super::{Docker, DockerError};
+use crate::model::Workload;
 
 /// Room for a frame of output; Docker sends up to 32 KiB at once, and a larger buffer takes several
 /// frames in one read.
@@ -31,7 +32,7 @@ pub enum Frame {
 pub struct Exec {
     docker: Docker,
     id: String,
-    container: String,
+    workload: Workload,
 }
 
 /// A command's output and errors. Ends when the command has closed them, or when the connection was
@@ -57,7 +58,7 @@ impl Docker {
     /// its exit code (126 or 127).
     pub async fn exec(
         &self,
-        container: &str,
+        workload: &Workload,
         argv: &[String],
         env: Vec<String>,
         with_input: bool,
@@ -71,20 +72,19 @@ impl Docker {
             env: Some(env),
             ..ExecConfig::default()
         };
-        let created = self.client.create_exec(container, config).await;
-        let id = created.map_err(DockerError::call("create a command", container))?.id;
+        let container = workload.name.clone();
+        let created = self.client.create_exec(&workload.id, config).await;
+        let id = created.map_err(DockerError::call("create a command", &container))?.id;
         let options = StartExecOptions { output_capacity: Some(BUFFER), ..Default::default() };
         let started = self.client.start_exec(&id, Some(options)).await;
-        match started.map_err(DockerError::call("start a command", container))? {
+        match started.map_err(DockerError::call("start a command", &container))? {
             StartExecResults::Attached { output, input } => {
-                let name = container.to_owned();
+                let name = container.clone();
                 let output = output.map(move |frame| frame_of(frame, &name)).boxed();
-                let container = container.to_owned();
-                Ok((Exec { docker: self.clone(), id, container }, output, input))
+                let (docker, workload) = (self.clone(), workload.clone());
+                Ok((Exec { docker, id, workload }, output, input))
             }
-            StartExecResults::Detached => {
-                Err(DockerError::Cut { container: container.to_owned(), source: None })
-            }
+            StartExecResults::Detached => Err(DockerError::Cut { container, source: None }),
         }
     }
 }
@@ -102,13 +102,17 @@ impl Exec {
                 return Ok(ExecState::Ended(None));
             }
             Err(error) => {
-                return Err(DockerError::call("inspect a command", &self.container)(error));
+                return Err(DockerError::call("inspect a command", &self.workload.name)(error));
             }
         };
-        Ok(match state.running {
-            Some(false) => ExecState::Ended(state.exit_code),
-            _ => ExecState::Running,
-        })
+        if state.running == Some(false) {
+            return Ok(ExecState::Ended(state.exit_code));
+        }
+        // Of a container that was killed, Docker goes on saying that its commands run.
+        match self.docker.runs(&self.workload).await? {
+            true => Ok(ExecState::Running),
+            false => Ok(ExecState::Ended(None)),
+        }
     }
 }
 

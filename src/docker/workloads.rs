@@ -65,6 +65,14 @@ impl Docker {
         listed.map_err(|error| DockerError::List(Box::new(error)))
     }
 
+    /// Whether a container is there and runs.
+    ///
+    /// # Errors
+    /// [`DockerError::Call`] if Docker does not answer.
+    pub async fn runs(&self, workload: &Workload) -> Result<bool, DockerError> {
+        Ok(self.inspect(&workload.id).await?.is_some_and(|found| found.running))
+    }
+
     async fn inspect(&self, id: &str) -> Result<Option<Workload>, DockerError> {
         match self.client.inspect_container(id, None::<InspectContainerOptions>).await {
             Ok(container) => Ok(Some(workload(container))),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Context, Event, JobError, blocking, engine_named, random};
+use super::{Context, Event, JobError, blocking, engine_named, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
@@ -142,7 +142,7 @@ impl Run<'_> {
     /// One archive, from the first byte to the proof.
     async fn part(&self, part: &Part) -> Result<Manifest, JobError> {
         let Self { context, plan, engine, .. } = self;
-        let started = Timestamp::now();
+        let started = now();
         let id = ArchiveId::new(started, random());
         let address = Address { source: plan.source.clone(), part: part.clone(), id };
         let dump = engine.dump(&Access::of(plan), part, plan.format, &self.server);
@@ -168,7 +168,7 @@ impl Run<'_> {
         let published = blocking(move || sealed.publish(manifest)).await?;
         // Publishing has read every stored byte back.
         let (store, to) = (context.store.clone(), address.clone());
-        let check = Check { level: Level::Stored, at: Timestamp::now(), failure: None };
+        let check = Check { level: Level::Stored, at: now(), failure: None };
         blocking(move || archive::record(store.as_ref(), &to, Proof::default(), check)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
@@ -263,7 +263,7 @@ impl Run<'_> {
             tool_version: self.tool_version.clone(),
             command: dump.command.argv,
             started_at,
-            finished_at: Timestamp::now(),
+            finished_at: now(),
             trigger: "manual".to_owned(),
             codec: plan.codec,
             plain: sealed.plain,

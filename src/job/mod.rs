@@ -202,6 +202,12 @@ where
     }
 }
 
+/// The time, as precise as anybody wants to read it.
+fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Millisecond).unwrap_or(now)
+}
+
 /// 64 random bits from the system.
 fn random() -> u64 {
     getrandom::u64().expect("the system gives random numbers")

@@ -1,8 +1,6 @@
 //! Verify: reads what a store holds back, compares, and records the result beside the archive.
 
-use jiff::Timestamp;
-
-use super::{JobError, blocking};
+use super::{JobError, blocking, now};
 use crate::archive::{self, Archive, ArchiveError, Check, Level, Proof};
 
 /// Verifies that the stored bytes are those of the manifest. The result is recorded, good or bad.
@@ -15,7 +13,7 @@ pub async fn stored(archive: &Archive) -> Result<(Proof, Result<(), ArchiveError
     blocking(move || -> Result<_, ArchiveError> {
         let found = archive::check_stored(archive.store.as_ref(), &archive.manifest);
         let failure = found.as_ref().err().map(ToString::to_string);
-        let check = Check { level: Level::Stored, at: Timestamp::now(), failure };
+        let check = Check { level: Level::Stored, at: now(), failure };
         let address = archive.manifest.address();
         let proof = archive::record(archive.store.as_ref(), &address, archive.proof, check)?;
         Ok((proof, found))

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::engine::{self, Engine};
 use crate::model::{Codec, DatabaseName, Databases, Keep, Schedule, SecretRef, Slug, units};
-use crate::{retention, schedule};
+use crate::retention;
+use crate::schedule;
 
 /// One key.
 #[derive(Debug)]

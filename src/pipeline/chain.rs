@@ -15,6 +15,8 @@ pub struct Chain {
     validator: Box<dyn Validator>,
     plain: Hasher,
     encoder: Encoder<Summed<Box<dyn Upload>>>,
+    /// What is written, for messages.
+    target: String,
 }
 
 /// A chain whose last stage has closed: a whole dump, and its bytes at the store's door. Made only
@@ -35,8 +37,9 @@ impl Chain {
         codec: Codec,
         upload: Box<dyn Upload>,
     ) -> Result<Self, PipelineError> {
+        let target = upload.target();
         let encoder = Encoder::new(codec, Summed::new(upload)).map_err(PipelineError::Compress)?;
-        Ok(Self { validator, plain: Hasher::default(), encoder })
+        Ok(Self { validator, plain: Hasher::default(), encoder, target })
     }
 
     /// # Errors
@@ -44,7 +47,10 @@ impl Chain {
     pub fn write(&mut self, piece: &[u8]) -> Result<(), PipelineError> {
         self.validator.check(piece)?;
         self.plain.add(piece);
-        self.encoder.write_all(piece).map_err(PipelineError::Write)
+        self.encoder.write_all(piece).map_err(|source| {
+            let target = self.target.clone();
+            PipelineError::Write { target, source }
+        })
     }
 
     /// Closes every stage.
@@ -54,8 +60,9 @@ impl Chain {
     /// cannot be written.
     pub fn finish(self) -> Result<Finished, PipelineError> {
         let facts = self.validator.finish()?;
-        let mut summed = self.encoder.finish().map_err(PipelineError::Write)?;
-        summed.flush().map_err(PipelineError::Write)?;
+        let target = self.target;
+        let flushed = self.encoder.finish().and_then(|mut summed| summed.flush().map(|()| summed));
+        let summed = flushed.map_err(|source| PipelineError::Write { target, source })?;
         let Summed { inner: upload, hasher } = summed;
         Ok(Finished { facts, plain: self.plain.sum(), stored: hasher.sum(), upload })
     }

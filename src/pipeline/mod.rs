@@ -25,8 +25,8 @@ pub enum PipelineError {
     Invalid(#[from] Invalid),
     #[error("cannot compress the dump")]
     Compress(#[source] std::io::Error),
-    #[error("cannot write the archive")]
-    Write(#[source] std::io::Error),
+    #[error("cannot write {target}")]
+    Write { target: String, source: std::io::Error },
     #[error("cannot read the archive")]
     Read(#[source] std::io::Error),
     #[error("the dump was given up")]
@@ -43,7 +43,7 @@ impl Explain for PipelineError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid(invalid) => invalid.hint(),
-            Self::Write(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("the disk is full: make room or choose another store".to_owned())
             }
             _ => None,

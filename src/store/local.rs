@@ -14,7 +14,7 @@ use crate::model::Slug;
 
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
-/// Temporary files are `.<name>.tmp` beside the final one; no key begins with a dot.
+/// Temporary files are `.<name>.<number>.tmp` beside the final one; no key begins with a dot.
 const TEMPORARY: &str = ".tmp";
 const LOCK: &str = ".ringbolt.lock";
 const PROBE: &str = ".ringbolt.probe.tmp";
@@ -132,9 +132,8 @@ impl Store for Local {
         let target = self.path(key);
         let parent = target.parent().unwrap_or(&self.root);
         folder(parent).map_err(self.failed("make a folder for", key))?;
-        let temporary = parent.join(format!(".{}{TEMPORARY}", key.file_name()));
-        let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary);
-        let file = file.map_err(self.failed("create", key))?;
+        let (file, temporary) =
+            create_beside(parent, key.file_name()).map_err(self.failed("create", key))?;
         let (store, key) = (self.name.clone(), key.clone());
         Ok(Box::new(LocalUpload { store, key, temporary: Some(temporary), target, file }))
     }
@@ -205,6 +204,10 @@ impl Write for LocalUpload {
 }
 
 impl Upload for LocalUpload {
+    fn target(&self) -> String {
+        format!("`{}` in store `{}`", self.key, self.store)
+    }
+
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         let temporary = self.temporary.take();
         let committed = match &temporary {
@@ -224,6 +227,21 @@ impl Drop for LocalUpload {
         if let Some(temporary) = &self.temporary {
             // An abort: what cannot be removed now is swept at the next start.
             fs::remove_file(temporary).ok();
+        }
+    }
+}
+
+/// Makes a temporary file. A number tells it from one that a crash left and nobody has swept yet.
+fn create_beside(folder: &Path, name: &str) -> io::Result<(File, PathBuf)> {
+    let mut number = 0;
+    loop {
+        let temporary = folder.join(format!(".{name}.{number}{TEMPORARY}"));
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).mode(FILE_MODE).open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 99 => {
+                number += 1
+            }
+            made => return made.map(|file| (file, temporary)),
         }
     }
 }

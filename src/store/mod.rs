@@ -61,6 +61,9 @@ pub trait Store: Debug + Send + Sync {
 
 /// An object that is being written. Dropping it leaves nothing visible.
 pub trait Upload: Write + Debug + Send {
+    /// What is written, and where, for messages.
+    fn target(&self) -> String;
+
     /// Makes the object durable and visible, in this order.
     fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

@@ -12,20 +12,42 @@ use futures_util::future::BoxFuture;
 
 use super::process::{Control, Process};
 use super::{Input, Limits, Transport, TransportError, answer};
-use crate::docker::{Docker, DockerError, Exec, ExecState};
+use crate::docker::{Docker, DockerError, Exec, ExecState, Frame};
 use crate::model::{Command, Secret, SecretRef, Value, Workload};
 
 /// The variable that marks a command's processes.
 const MARK: &str = "RINGBOLT_RUN";
 /// `$1` is the mark, `$2` the signal. Uses only what POSIX and BusyBox have; reading another's
 /// environment works because both commands run as the same user.
+///
+/// Children are ended before their parents, so that these reap them. An orphan would become a child
+/// of the container's first process, and PostgreSQL up to 17 takes an adopted child that a signal
+/// ended for a crashed backend of its own: it restarts the whole server. What Docker started itself
+/// has no parent inside the container (0) and is reaped outside; it comes last. The answer is the
+/// number of processes that are left: Docker's own word is not enough, for when a stream is cut it
+/// calls the command ended, with code 126, while it still runs.
 const SIGNAL: &str = r#"
-for directory in /proc/[0-9]*; do
-  if tr '\0' '\n' 2>/dev/null <"$directory/environ" | grep -qxF "$1"; then
-    kill -"$2" "${directory#/proc/}"
-  fi
-done 2>/dev/null
-exit 0
+marked() {
+  for directory in /proc/[0-9]*; do
+    if tr '\0' '\n' <"$directory/environ" | grep -qxF "$1"; then
+      stat=$(cat "$directory/stat") && rest=${stat##*) } && rest=${rest#* } &&
+        echo "${directory#/proc/} ${rest%% *}"
+    fi
+  done 2>/dev/null
+}
+round=0
+while [ $round -lt 30 ]; do
+  round=$((round + 1))
+  all=$(marked "$1")
+  children=$(echo "$all" | grep -v ' 0$' | cut -d' ' -f1)
+  [ -n "$children" ] || break
+  for child in $children; do
+    echo "$all" | grep -q " $child$" || kill -"$2" "$child" 2>/dev/null
+  done
+  sleep 0.1
+done
+for process in $(marked "$1" | cut -d' ' -f1); do kill -"$2" "$process" 2>/dev/null; done
+marked "$1" | wc -l
 "#;
 
 /// Docker exec into one container.
@@ -44,8 +66,9 @@ pub struct DockerExec {
 struct Handle {
     exec: Exec,
     docker: Docker,
-    container: String,
+    workload: Workload,
     mark: String,
+    program: String,
 }
 
 impl DockerExec {
@@ -118,18 +141,19 @@ impl Transport for DockerExec {
                     }
                 });
             }
-            let container = &self.workload.id;
             let open = input == Input::Open;
             let (exec, output, stdin) =
-                self.docker.exec(container, &command.argv, env, open).await?;
-            let (docker, container) = (self.docker.clone(), container.clone());
+                self.docker.exec(&self.workload, &command.argv, env, open).await?;
+            let (docker, workload) = (self.docker.clone(), self.workload.clone());
+            let program = command.program().to_owned();
             Ok(Process {
-                program: command.program().to_owned(),
+                program: program.clone(),
                 container: self.workload.name.clone(),
                 output,
                 input: open.then_some(stdin),
-                control: Box::new(Handle { exec, docker, container, mark }),
+                control: Box::new(Handle { exec, docker, workload, mark, program }),
                 limits: self.limits.clone(),
+                head: Vec::new(),
                 stderr: Vec::new(),
             })
         })
@@ -141,14 +165,27 @@ impl Control for Handle {
         Box::pin(self.exec.state())
     }
 
-    fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<(), TransportError>> {
+    fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<u64, TransportError>> {
         Box::pin(async move {
             let argv = ["sh", "-c", SIGNAL, "ringbolt", &self.mark, signal].map(str::to_owned);
             let (_, mut output, _) =
-                self.docker.exec(&self.container, &argv, Vec::new(), false).await?;
-            // Whether it worked is seen by asking about the command, not here.
-            while output.next().await.is_some() {}
-            Ok(())
+                self.docker.exec(&self.workload, &argv, Vec::new(), false).await?;
+            let mut said = Vec::new();
+            while let Some(frame) = output.next().await {
+                if let Frame::Stdout(piece) = frame? {
+                    said.extend_from_slice(&piece);
+                }
+            }
+            let said = String::from_utf8_lossy(&said);
+            said.trim().parse().map_err(|_| TransportError::Kill {
+                program: self.program.clone(),
+                container: self.workload.name.clone(),
+                why: format!("the image's shell answered `{}`", said.trim()),
+            })
         })
+    }
+
+    fn container_runs(&self) -> BoxFuture<'_, Result<bool, DockerError>> {
+        Box::pin(self.docker.runs(&self.workload))
     }
 }

@@ -18,13 +18,22 @@ const LAST_WORDS: usize = 8 * 1024;
 const AFTERLIFE: Duration = Duration::from_secs(20);
 /// How long a program gets to end by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks at whether it has.
+const PAUSE: Duration = Duration::from_millis(50);
+/// What Docker answers for a program that could not be started, and for one whose stream was cut.
+const CUT_OR_MISSING: i64 = 126;
+/// How Docker tells the two apart: it writes this where the program's output would be.
+const NOT_STARTED: &[u8] = b"OCI runtime exec failed";
 
 /// A way to ask about a running command and to end it.
 pub(super) trait Control: Send + Sync {
     fn state(&self) -> BoxFuture<'_, Result<ExecState, DockerError>>;
 
-    /// Sends a signal to the command and everything it started.
-    fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<(), TransportError>>;
+    /// Sends a signal to the command and everything it started. Returns how many of these
+    /// processes are left.
+    fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<u64, TransportError>>;
+
+    fn container_runs(&self) -> BoxFuture<'_, Result<bool, DockerError>>;
 }
 
 /// A command at work. End it with [`Process::finish`] or [`Process::abort`].
@@ -35,6 +44,8 @@ pub struct Process {
     pub(super) input: Option<Input>,
     pub(super) control: Box<dyn Control>,
     pub(super) limits: Limits,
+    /// The first bytes of its output.
+    pub(super) head: Vec<u8>,
     pub(super) stderr: Vec<u8>,
 }
 
@@ -73,7 +84,12 @@ impl Process {
         loop {
             match self.limits.within(self.output.next()).await {
                 Ok(None) => return None,
-                Ok(Some(Ok(Frame::Stdout(piece)))) => return Some(Ok(piece)),
+                Ok(Some(Ok(Frame::Stdout(piece)))) => {
+                    if self.head.is_empty() {
+                        self.head.extend_from_slice(&piece[..piece.len().min(NOT_STARTED.len())]);
+                    }
+                    return Some(Ok(piece));
+                }
                 Ok(Some(Ok(Frame::Stderr(words)))) => self.remember(&words),
                 Ok(Some(Err(error))) => return Some(Err(error.into())),
                 Err(limit) => return Some(Err(self.limit(limit))),
@@ -96,6 +112,10 @@ impl Process {
     pub async fn finish(self) -> Result<Exited, TransportError> {
         let (program, container) = (self.program.clone(), self.container.clone());
         match ended_within(self.control.as_ref(), AFTERLIFE).await {
+            Ok(Some(Some(CUT_OR_MISSING))) if !self.head.starts_with(NOT_STARTED) => {
+                self.abort().await?;
+                Err(TransportError::Cut { program, container })
+            }
             Ok(Some(Some(code))) => {
                 let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
                 Ok(Exited { program, container, code, stderr })
@@ -116,24 +136,27 @@ impl Process {
         }
     }
 
-    /// Ends the command inside its container, gently at first.
+    /// Ends the command inside its container, gently at first, and everything it started.
     ///
     /// # Errors
-    /// [`TransportError::Kill`] if it, or anything it started, still runs.
+    /// [`TransportError::Kill`] if something of it still runs, or nobody can tell.
     pub async fn abort(self) -> Result<(), TransportError> {
         for signal in ["TERM", "KILL"] {
-            if ended_within(self.control.as_ref(), Duration::ZERO).await?.is_some() {
-                return Ok(());
-            }
-            if let Err(error) = self.control.signal(signal).await {
-                // The container may have gone between the two questions.
-                return match ended_within(self.control.as_ref(), GRACE).await? {
-                    Some(_) => Ok(()),
-                    None => Err(error),
-                };
-            }
-            if ended_within(self.control.as_ref(), GRACE).await?.is_some() {
-                return Ok(());
+            let deadline = Instant::now() + GRACE;
+            loop {
+                match self.control.signal(signal).await {
+                    Ok(0) => return Ok(()),
+                    Ok(_) if Instant::now() >= deadline => break,
+                    Ok(_) => tokio::time::sleep(PAUSE).await,
+                    // Where no container runs, no command does.
+                    Err(error) => {
+                        return if self.control.container_runs().await? {
+                            Err(error)
+                        } else {
+                            Ok(())
+                        };
+                    }
+                }
             }
         }
         let why = "it survived SIGKILL".to_owned();
