@@ -181,7 +181,7 @@ impl Server {
 
 impl Ran {
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::read(command.output().unwrap())
+        Self::read(&command.output().unwrap())
     }
 
     pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Self {
@@ -195,10 +195,10 @@ impl Ran {
         let writing = std::thread::spawn(move || stdin.write_all(&input));
         let output = child.wait_with_output().unwrap();
         writing.join().unwrap().ok();
-        Self::read(output)
+        Self::read(&output)
     }
 
-    fn read(output: Output) -> Self {
+    fn read(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -146,7 +146,7 @@ fn a_full_disk_publishes_nothing() {
         "mount -t tmpfs -o size=2m tmpfs \"$STORE\"; code=0; \"$RINGBOLT\" backup || code=$?; \
          find \"$STORE\" -type f ! -name .ringbolt.lock; exit $code",
     );
-    assert!(!ran.stdout.contains("/"), "left behind: {ran:?}");
+    assert!(!ran.stdout.contains('/'), "left behind: {ran:?}");
     ran.expect(1).says("No space left on device").says("the disk is full");
 }
 

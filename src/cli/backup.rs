@@ -145,7 +145,7 @@ fn source_json(report: &Report) -> SourceJson<'_> {
 fn archive_json(manifest: &Manifest) -> ArchiveJson<'_> {
     ArchiveJson {
         id: manifest.id.as_str(),
-        database: manifest.part.database().map(|name| name.as_str()),
+        database: manifest.part.database().map(super::super::model::name::DatabaseName::as_str),
         part: super::inspect::part_kind(&manifest.part),
         plain_bytes: manifest.plain.bytes,
         stored_bytes: manifest.stored.bytes,

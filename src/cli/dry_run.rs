@@ -11,7 +11,7 @@ use super::{Failure, Outcome, stop_on_signals};
 use crate::app::App;
 use crate::job::survey::{self, Finding};
 use crate::model::units::Bytes;
-use crate::model::{Databases, ErrorKind, Explain as _, Problem};
+use crate::model::{Databases, ErrorKind, Problem};
 use crate::retention;
 use crate::schedule;
 
@@ -123,7 +123,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
         schedule: schedule::write(&plan.schedule),
         keep: retention::write(&plan.keep),
         error: asked.as_ref().err().map(|error| chain(error)),
-        hint: asked.as_ref().err().and_then(|error| error.hint()),
+        hint: asked.as_ref().err().and_then(super::super::model::error::Explain::hint),
     }
 }
 

@@ -88,7 +88,7 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
     ArchiveJson {
         id: manifest.id.as_str(),
         source: manifest.source.as_str(),
-        database: manifest.part.database().map(|name| name.as_str()),
+        database: manifest.part.database().map(super::super::model::name::DatabaseName::as_str),
         part: part_kind(&manifest.part),
         engine: &manifest.engine,
         format: &manifest.format,
@@ -176,7 +176,7 @@ pub(super) async fn verify(app: &App, printer: &Printer, meant: &[String]) -> Ou
         results.push(VerifyJson {
             id: manifest.id.as_str(),
             source: manifest.source.as_str(),
-            database: manifest.part.database().map(|name| name.as_str()),
+            database: manifest.part.database().map(super::super::model::name::DatabaseName::as_str),
             level: "stored",
             ok: found.is_ok(),
             error: found.as_ref().err().map(|error| chain(error)),

@@ -80,9 +80,9 @@ pub(super) async fn run(
         }
     };
     if printer.json {
-        printer.data(&json)?
+        printer.data(&json)?;
     } else {
-        printer.line(&text)?
+        printer.line(&text)?;
     }
     Ok(Ok(()))
 }

@@ -96,6 +96,6 @@ fn workload(container: ContainerInspectResponse) -> Workload {
         labels: config.labels.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
         env: config.env.unwrap_or_default().into_iter().map(variable).collect(),
         running: container.state.and_then(|state| state.running).unwrap_or(false),
-        created: container.created.map(|created| created.to_string()).unwrap_or_default(),
+        created: container.created.unwrap_or_default(),
     }
 }

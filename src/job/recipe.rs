@@ -72,7 +72,7 @@ fn docker_exec(container: &str, command: &Command, input: bool) -> String {
         match value {
             Value::Secret(_) => line.push_str(&format!(" --env {name}")),
             Value::Text(text) => {
-                line.push_str(&format!(" --env {}", quoted(&format!("{name}={text}"))))
+                line.push_str(&format!(" --env {}", quoted(&format!("{name}={text}"))));
             }
         }
     }

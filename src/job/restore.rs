@@ -120,11 +120,10 @@ impl Into<'_> {
         match filled {
             Ok(facts) => Ok(Restored::Database { name, facts }),
             Err(cause) => match self.discard(&staged).await {
-                Ok(_) => Err(cause),
                 Err(JobError::Transport(source)) => {
                     Err(JobError::LeftBehind { cause: Box::new(cause), source })
                 }
-                Err(_) => Err(cause),
+                _ => Err(cause),
             },
         }
     }

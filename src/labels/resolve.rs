@@ -43,20 +43,19 @@ pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
         let name = workload.name.clone();
         match plan(prefix, workload) {
             Ok(None) => {}
-            Ok(Some(plan)) => match owners.get(&plan.source) {
-                Some(owner) => {
+            Ok(Some(plan)) => {
+                if let Some(owner) = owners.get(&plan.source) {
                     let message = format!(
                         "resolves to the source name `{}`, which container `{owner}` has already",
                         plan.source
                     );
                     let suggestion = format!("{prefix}.name={}-2", plan.source);
                     fleet.problems.push(Problem::new(&name, message).suggest(Some(suggestion)));
-                }
-                None => {
+                } else {
                     owners.insert(plan.source.clone(), name);
                     fleet.plans.push(plan);
                 }
-            },
+            }
             Err(problems) => fleet.problems.extend(problems),
         }
     }

@@ -169,9 +169,8 @@ pub struct ArchiveId(String);
 
 impl ArchiveId {
     pub fn new(started: jiff::Timestamp, random: u64) -> Self {
-        let random: String = (0..RANDOM_LENGTH)
-            .map(|digit| char::from(ALPHABET[(random >> (5 * digit)) as usize % ALPHABET.len()]))
-            .collect();
+        let digit = |at: usize| ALPHABET[usize::from((random >> (5 * at)).to_le_bytes()[0] & 31)];
+        let random: String = (0..RANDOM_LENGTH).map(|at| char::from(digit(at))).collect();
         Self(format!("{}-{random}", started.strftime("%Y%m%dT%H%M%SZ")))
     }
 

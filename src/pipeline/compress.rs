@@ -29,7 +29,7 @@ pub(super) enum Encoder<W: Write> {
 /// A decompressing reader.
 pub(super) enum Decoder<R: Read> {
     Zstd(zstd::Decoder<'static, BufReader<R>>),
-    Gzip(MultiGzDecoder<BufReader<R>>),
+    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
     None(R),
 }
 
@@ -86,7 +86,7 @@ impl<R: Read> Decoder<R> {
         let buffered = |reader| BufReader::with_capacity(BUFFER, reader);
         Ok(match codec {
             Codec::Zstd(_) => Self::Zstd(zstd::Decoder::with_buffer(buffered(reader))?),
-            Codec::Gzip(_) => Self::Gzip(MultiGzDecoder::new(buffered(reader))),
+            Codec::Gzip(_) => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(reader)))),
             Codec::None => Self::None(reader),
         })
     }

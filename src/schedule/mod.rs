@@ -12,7 +12,7 @@ use crate::model::{Schedule, units};
 const NICKNAMES: [&str; 7] =
     ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"];
 /// More often than this is a mistake, not a schedule.
-const SHORTEST: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_mins(1);
 
 /// Reads a cron expression of 5 or 6 fields, `@daily` and its like, `every 6h`,
 /// `once 2026-12-01T03:00` or `manual`.

@@ -57,7 +57,7 @@ impl Local {
     fn failed(
         &self,
         act: &'static str,
-        key: impl ToString,
+        key: &(impl ToString + ?Sized),
     ) -> impl FnOnce(io::Error) -> StoreError {
         let (store, key) = (self.name.clone(), key.to_string());
         move |source| match source.kind() {
@@ -81,10 +81,10 @@ impl Local {
         while let Some(folder) = folders.pop() {
             let failed = |error| match folder == self.root {
                 true => self.unreachable(error),
-                false => self.failed("list", folder.display())(error),
+                false => self.failed("list", &folder.display())(error),
             };
             for entry in fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(self.failed("list", folder.display()))?;
+                let entry = entry.map_err(self.failed("list", &folder.display()))?;
                 let path = entry.path();
                 match entry.metadata() {
                     Ok(metadata) if metadata.is_dir() => folders.push(path),
@@ -92,7 +92,7 @@ impl Local {
                     Ok(_) => {}
                     // Gone between listing and looking: another process finished its work.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(self.failed("list", path.display())(error)),
+                    Err(error) => return Err(self.failed("list", &path.display())(error)),
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Store for Local {
         let files = self.walk()?;
         let mut removed = Vec::new();
         for (path, _) in files.iter().filter(|(path, _)| is_leftover(path)) {
-            fs::remove_file(path).map_err(self.failed("delete", path.display()))?;
+            fs::remove_file(path).map_err(self.failed("delete", &path.display()))?;
             let relative = path.strip_prefix(&self.root).unwrap_or(path);
             removed.push(relative.display().to_string());
         }
@@ -186,7 +186,7 @@ impl Store for Local {
         let probe = existing.join(PROBE);
         let written = fs::write(&probe, b"ringbolt").and_then(|()| fs::read(&probe));
         let removed = fs::remove_file(&probe);
-        written.and_then(|_| removed).map_err(self.failed("write", PROBE))?;
+        written.and(removed).map_err(self.failed("write", PROBE))?;
         let space = rustix::fs::statvfs(existing).map_err(io::Error::from);
         let space = space.map_err(self.failed("measure", PROBE))?;
         Ok(Probe { free: Some(space.f_bavail.saturating_mul(space.f_frsize)) })
@@ -239,7 +239,7 @@ fn create_beside(folder: &Path, name: &str) -> io::Result<(File, PathBuf)> {
         let mut options = OpenOptions::new();
         match options.write(true).create_new(true).mode(FILE_MODE).open(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 99 => {
-                number += 1
+                number += 1;
             }
             made => return made.map(|file| (file, temporary)),
         }

@@ -22,8 +22,11 @@ pub static STORES: &[Kind] = &[Kind { scheme: "file", open: local::open }];
 #[derive(Debug)]
 pub struct Kind {
     pub scheme: &'static str,
-    open: fn(Slug, &str) -> Result<Arc<dyn Store>, StoreError>,
+    open: Opener,
 }
+
+/// Makes a store of a URL.
+type Opener = fn(Slug, &str) -> Result<Arc<dyn Store>, StoreError>;
 
 /// A place for archives.
 pub trait Store: Debug + Send + Sync {

@@ -72,6 +72,7 @@ struct Handle {
 }
 
 impl DockerExec {
+    #[allow(clippy::unnecessary_wraps)] // other transports reach only some workloads
     pub(super) fn open(
         docker: &Docker,
         workload: &Workload,

@@ -26,8 +26,11 @@ pub static TRANSPORTS: &[Kind] = &[Kind { name: "docker-exec", open: DockerExec:
 #[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
-    open: fn(&Docker, &Workload, &Path, u64, &Limits) -> Option<Box<dyn Transport>>,
+    open: Opener,
 }
+
+/// Makes a transport to a workload, if this kind reaches it.
+type Opener = fn(&Docker, &Workload, &Path, u64, &Limits) -> Option<Box<dyn Transport>>;
 
 /// Runs commands in one workload.
 pub trait Transport: Debug + Send + Sync {

@@ -199,13 +199,14 @@ impl CustomDump {
                 let id = cursor.integer()?;
                 self.begin_block(block, id)?;
             }
-            Stage::LargeObject => match cursor.integer()? {
-                0 => self.end_block(None),
-                _ => {
+            Stage::LargeObject => {
+                if cursor.integer()? == 0 {
+                    self.end_block(None);
+                } else {
                     self.large_objects += 1;
                     self.stage = Stage::Chunk(Kind::LargeObject);
                 }
-            },
+            }
             Stage::Chunk(kind) => match (cursor.integer()?, kind) {
                 (0, Kind::Rows) => self.end_rows()?,
                 (0, Kind::LargeObject) => self.stage = Stage::LargeObject,
@@ -363,7 +364,7 @@ impl Cursor<'_> {
         for _creation_time in 0..7 {
             self.integer()?;
         }
-        let _database_server_and_tool = self.skip_strings(3)?;
+        self.skip_strings(3)?;
         let count = self.integer()?;
         if count < 0 {
             return Err(foreign("its table of contents has a negative length".to_owned()));
@@ -376,20 +377,20 @@ impl Cursor<'_> {
         let version = self.header.version;
         let id = self.integer()?;
         let has_data = self.integer()? != 0;
-        let _table_and_object_id = self.skip_strings(2)?;
+        self.skip_strings(2)?;
         let tag = self.string()?.unwrap_or_default();
         let description = self.string()?.unwrap_or_default();
         let _section = self.integer()?;
-        let _definition_drop_and_copy = self.skip_strings(3)?;
+        self.skip_strings(3)?;
         let schema = self.string()?.unwrap_or_default();
-        let _table_space = self.skip_strings(1)?;
+        self.skip_strings(1)?;
         if version >= TABLE_AM_SINCE {
             self.skip_strings(1)?;
         }
         if version >= RELKIND_SINCE {
             self.integer()?;
         }
-        let _owner_and_oids = self.skip_strings(2)?;
+        self.skip_strings(2)?;
         while self.string()?.is_some() {}
         self.take(1 + self.header.offset)?;
         let entry = Entry { description, schema, tag, rows: None, seen: false };
