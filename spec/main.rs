@@ -5,6 +5,7 @@
 mod archive;
 mod cli;
 mod engines;
+mod examples;
 mod faults;
 mod labels;
 mod pipeline;

@@ -213,6 +213,7 @@ fn problems_reach_the_person_and_the_exit_code() {
     let twin = format!("problem: {}-twin: resolves to the source name `shop`", world.prefix);
     assert!(world.files().is_empty(), "a dry run changes nothing");
 
+    world.ringbolt(&["backup", "bad"]).expect(2).says(&bad).says("there is no source `bad`");
     let ran = world.ringbolt(&["backup"]).expect(2).says(&bad).says(&twin);
     assert!(ran.stderr.contains("did you mean"), "{ran:?}");
     let sources: Vec<_> = world.list().iter().map(|a| a["source"].clone()).collect();

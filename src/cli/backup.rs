@@ -49,10 +49,7 @@ pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Out
     let stop = stop_on_signals()?;
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let fleet = survey::fleet(&context).await?;
-    let (plans, problems) = choose(fleet, sources, context.prefix.as_str())?;
-    for problem in &problems {
-        printer.problem(problem);
-    }
+    let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
     let mut reports = Vec::new();
     for plan in &plans {
         if context.stop.asked() {
@@ -70,23 +67,28 @@ pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Out
     Ok(judge(context.stop.asked(), &reports, &problems))
 }
 
-/// The sources that were asked for, and the problems that concern them.
+/// The sources that were asked for, and the problems that concern them, which are told at once.
 pub(super) fn choose(
     fleet: Fleet,
     sources: &[String],
     prefix: &str,
+    printer: &Printer,
 ) -> Result<(Vec<Plan>, Vec<Problem>), CliError> {
     let Fleet { plans, problems } = fleet;
     if plans.is_empty() && problems.is_empty() {
         return Err(CliError::NothingLabelled(prefix.to_owned()));
     }
+    let known: Vec<String> = plans.iter().map(|plan| plan.source.to_string()).collect();
+    let unknown = sources.iter().find(|source| !known.contains(source));
+    // A source that is missing may be one whose labels are wrong.
+    if sources.is_empty() || unknown.is_some() {
+        problems.iter().for_each(|problem| printer.problem(problem));
+    }
+    if let Some(unknown) = unknown {
+        return Err(CliError::NoSource(unknown.clone(), known));
+    }
     if sources.is_empty() {
         return Ok((plans, problems));
-    }
-    let known: Vec<String> = plans.iter().map(|plan| plan.source.to_string()).collect();
-    if let Some(unknown) = sources.iter().find(|source| !known.contains(source)) {
-        // A source that is missing may be one whose labels are wrong.
-        return Err(CliError::NoSource(unknown.clone(), known));
     }
     let wanted = |plan: &Plan| sources.iter().any(|source| *source == *plan.source.as_str());
     Ok((plans.into_iter().filter(wanted).collect(), Vec::new()))

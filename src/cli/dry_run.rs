@@ -53,7 +53,7 @@ struct SourceJson {
 pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Outcome {
     let context = app.connect(stop_on_signals()?, Arc::new(|_| {})).await?;
     let fleet = survey::fleet(&context).await?;
-    let (plans, problems) = choose(fleet, sources, context.prefix.as_str())?;
+    let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
     let now = Timestamp::now();
     let mut rows = Vec::new();
     let mut failed = false;
@@ -70,9 +70,6 @@ pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Out
     if let Err(error) = &probed {
         failed = true;
         printer.error(error);
-    }
-    for problem in &problems {
-        printer.problem(problem);
     }
     let store = StoreJson {
         name: app.store.name().to_string(),

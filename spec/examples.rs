@@ -1,0 +1,66 @@
+//! Examples: each Compose file is read with the real label parser, and the demonstration runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use figment::Figment;
+use figment::providers::{Format as _, Yaml};
+use ringbolt::labels::resolve;
+use ringbolt::model::Workload;
+use serde_json::Value;
+
+use crate::world::Ran;
+
+/// `${NAME:-default}` as Compose reads it without the variable.
+fn default_of(text: &str) -> &str {
+    match text.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')) {
+        Some(inner) => inner.split_once(":-").map_or("", |(_, default)| default),
+        None => text,
+    }
+}
+
+fn strings(service: &Value, key: &str) -> BTreeMap<String, String> {
+    let pairs = service[key].as_object().into_iter().flatten();
+    pairs.map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned())).collect()
+}
+
+#[test]
+fn every_example_has_right_labels() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut plans = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path().join("compose.yaml");
+        let compose: Value = Figment::from(Yaml::file_exact(&file)).extract().unwrap();
+        let workload = |(name, service): (&String, &Value)| Workload {
+            id: name.clone(),
+            name: name.clone(),
+            image: default_of(service["image"].as_str().unwrap()).to_owned(),
+            image_digest: String::new(),
+            labels: strings(service, "labels"),
+            env: strings(service, "environment"),
+            running: true,
+            created: String::new(),
+        };
+        let workloads = compose["services"].as_object().unwrap().iter().map(workload).collect();
+        let fleet = resolve(&"ringbolt".parse().unwrap(), workloads);
+        assert!(fleet.problems.is_empty(), "{}: {:?}", file.display(), fleet.problems);
+        assert!(!fleet.plans.is_empty(), "{} backs nothing up", file.display());
+        plans += fleet.plans.len();
+    }
+    assert!(plans > 0);
+}
+
+#[test]
+fn the_demonstration_runs_and_cleans_up() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let ran = Ran::of(Command::new("docker/demo").current_dir(root)).expect(0);
+    assert!(ran.stdout.contains("Equal: same rows, same checksums, same grants."), "{ran:?}");
+    assert!(ran.stdout.contains("verified"), "{ran:?}");
+    Ran::of(Command::new("docker/demo").arg("--down").current_dir(root)).expect(0);
+    let filter = "label=com.docker.compose.project=ringbolt-demo";
+    for what in [&["ps", "--all"][..], &["volume", "ls"], &["network", "ls"]] {
+        let left = crate::world::docker(&[what, &["--quiet", "--filter", filter]].concat());
+        assert_eq!(left.expect(0).stdout, "", "{what:?}");
+    }
+}
