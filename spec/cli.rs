@@ -224,12 +224,17 @@ fn no_secret_is_said_anywhere() {
 fn a_terminal_gets_a_bar_and_a_log_gets_lines() {
     let world = World::new();
     let server = world.postgres("db", &[("enable", "true")], &[]);
-    server.sql("keeper", "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 500000) i");
+    server.sql(
+        "keeper",
+        "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 500000) i",
+    );
     // `script` gives the program a terminal of its own.
     let line = format!("{} backup", crate::world::BINARY);
     let mut script = Command::new("script");
     world.settle(&mut script);
-    let ran = Ran::of(script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm"));
+    let ran = Ran::of(
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm"),
+    );
     assert!(ran.stdout.contains("of about") && ran.stdout.contains("/s"), "{ran:?}");
     let plain = world.ringbolt(&["backup"]).expect(0).says("dumping");
     assert!(!plain.stderr.contains("of about") && !plain.stderr.contains('\u{1b}'), "{plain:?}");

@@ -22,7 +22,9 @@ fn default_of(text: &str) -> &str {
 
 fn strings(service: &Value, key: &str) -> BTreeMap<String, String> {
     let pairs = service[key].as_object().into_iter().flatten();
-    pairs.map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned()))
+        .collect()
 }
 
 #[test]
