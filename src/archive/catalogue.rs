@@ -55,10 +55,10 @@ pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
             Err(error) => catalogue.unreadable.push(error),
         }
     }
+    // Within one second the random part of an id says nothing, so the time decides.
     catalogue.archives.sort_by(|a, b| {
-        let order =
-            |archive: &Archive| (archive.manifest.id.clone(), archive.manifest.part.clone());
-        order(b).cmp(&order(a))
+        let (a, b) = (&a.manifest, &b.manifest);
+        (b.started_at, &b.id).cmp(&(a.started_at, &a.id))
     });
     Ok(catalogue)
 }

@@ -82,7 +82,9 @@ pub(super) fn choose(
     let unknown = sources.iter().find(|source| !known.contains(source));
     // A source that is missing may be one whose labels are wrong.
     if sources.is_empty() || unknown.is_some() {
-        problems.iter().for_each(|problem| printer.problem(problem));
+        for problem in &problems {
+            printer.problem(problem);
+        }
     }
     if let Some(unknown) = unknown {
         return Err(CliError::NoSource(unknown.clone(), known));
