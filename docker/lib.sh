@@ -27,7 +27,7 @@ compose() {
 # from Debian's packages. The recipe's digest is a label, so a changed recipe builds anew.
 postgres_image() { # MAJOR SUITE
   local major=$1 suite=$2 image=ringbolt-spec/postgres:$1 base=ringbolt-spec/debian-postgres:$1 recipe
-  recipe=$(cat docker/engines/postgres.* docker/lib.sh | sha256sum | cut -c1-16)
+  recipe=$({ cat docker/engines/postgres.*; declare -f postgres_image; } | sha256sum | cut -c1-16)
   if [ "$(docker image inspect --format '{{index .Config.Labels "org.ringbolt.recipe"}}' "$image" 2>/dev/null)" = "$recipe" ]; then
     return
   fi
@@ -48,7 +48,11 @@ postgres_image() { # MAJOR SUITE
   docker build --quiet --tag "$image" --file docker/engines/postgres.Dockerfile \
     --build-arg BASE="$base" --build-arg MAJOR="$major" \
     --label "org.ringbolt.recipe=$recipe" --label org.ringbolt.spec=image docker/engines >/dev/null
+  prune_images
 }
+
+# Removes the images of ours that a newer build has taken the name of.
+prune_images() { docker image prune --force --filter label=org.ringbolt.spec=image >/dev/null; }
 
 # Builds the sidecar's image: one static binary on nothing.
 sidecar_image() {
@@ -58,5 +62,7 @@ sidecar_image() {
   RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$target"
   rm -rf target/image && mkdir -p target/image/backups
   cp "target/$target/release/ringbolt" target/image/ringbolt
-  docker build --quiet --tag ringbolt:local --file docker/Dockerfile target/image >/dev/null
+  docker build --quiet --tag ringbolt:local --label org.ringbolt.spec=image \
+    --file docker/Dockerfile target/image >/dev/null
+  prune_images
 }

@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Context, Event, JobError, blocking, engine_named, now, random};
+use super::session::{self, Session};
+use super::{Context, Event, JobError, blocking, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
-use crate::engine::{Access, Dump, Engine};
-use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
+use crate::engine::{Access, Dump};
+use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug};
 use crate::pipeline::{Chain, Line};
-use crate::transport::{self, Exited, Input, Limit, Limits, Process, Transport, TransportError};
+use crate::transport::{Exited, Input, Limit, Limits, Process, TransportError};
 
 /// What came out of a run.
 #[derive(Debug)]
@@ -26,11 +27,8 @@ pub struct Report {
 struct Run<'a> {
     context: &'a Context,
     plan: &'a Plan,
-    engine: &'static dyn Engine,
-    transport: Box<dyn Transport>,
+    session: Session,
     limits: Limits,
-    server: Server,
-    tool_version: String,
     host: Option<String>,
 }
 
@@ -85,21 +83,14 @@ async fn begin<'a>(
     if !removed.is_empty() {
         (context.watcher)(&Event::LeftoversSwept { removed });
     }
-    let engine = engine_named(plan.engine)?;
-    let transport =
-        transport::open(&context.docker, &plan.workload, &context.secrets, random(), &limits)?;
-    let access = Access::of(plan);
-    let answer = transport::answer(transport.as_ref(), &engine.probe(&access)).await?;
-    let server = engine.read_probe(&answer)?;
-    let tool = transport::answer(transport.as_ref(), &engine.tool_version()).await?;
-    let tool_version = String::from_utf8_lossy(&tool).trim().to_owned();
+    let session = session::open(context, plan, &limits).await?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, engine, transport, limits, server, tool_version, host };
+    let run = Run { context, plan, session, limits, host };
     let wanted = |name: &DatabaseName| match &plan.databases {
         Databases::Named(names) => names.contains(name),
         Databases::All => true,
     };
-    let found = run.server.databases.iter().map(|database| database.name.clone());
+    let found = run.session.server.databases.iter().map(|database| database.name.clone());
     let databases: Vec<DatabaseName> = found.filter(wanted).collect();
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
@@ -113,8 +104,9 @@ fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a 
         Databases::All => &[][..],
         Databases::Named(names) => names,
     };
-    let found: Vec<_> = run.server.databases.iter().map(|found| found.name.clone()).collect();
-    named.iter().filter(|name| !run.server.databases.iter().any(|d| d.name == **name)).map(
+    let found: Vec<_> =
+        run.session.server.databases.iter().map(|found| found.name.clone()).collect();
+    named.iter().filter(|name| !run.session.server.databases.iter().any(|d| d.name == **name)).map(
         move |name| {
             let error = JobError::NoDatabase { name: name.clone(), found: found.clone() };
             (Part::Database(name.clone()), error)
@@ -141,11 +133,11 @@ impl Run<'_> {
 
     /// One archive, from the first byte to the proof.
     async fn part(&self, part: &Part) -> Result<Manifest, JobError> {
-        let Self { context, plan, engine, .. } = self;
+        let Self { context, plan, session: Session { engine, .. }, .. } = self;
         let started = now();
         let id = ArchiveId::new(started, random());
         let address = Address { source: plan.source.clone(), part: part.clone(), id };
-        let dump = engine.dump(&Access::of(plan), part, plan.format, &self.server);
+        let dump = engine.dump(&Access::of(plan), part, plan.format, &self.session.server);
         let extension = match part {
             Part::Globals => "sql",
             Part::Database(_) => {
@@ -184,7 +176,7 @@ impl Run<'_> {
         chain: Chain,
     ) -> Result<Sealed, JobError> {
         let line = Line::start(chain);
-        let mut process = match self.transport.start(&dump.command, Input::Closed).await {
+        let mut process = match self.session.transport.start(&dump.command, Input::Closed).await {
             Ok(process) => process,
             Err(error) => {
                 line.abort().await;
@@ -226,7 +218,7 @@ impl Run<'_> {
 
     fn properties(&self, part: &Part) -> Option<&crate::model::Database> {
         let name = part.database()?;
-        self.server.databases.iter().find(|database| database.name == *name)
+        self.session.server.databases.iter().find(|database| database.name == *name)
     }
 
     fn manifest(
@@ -258,9 +250,9 @@ impl Run<'_> {
                 user: plan.user.clone(),
                 password: plan.password.as_ref().map(ToString::to_string),
             },
-            server_version: self.server.version.clone(),
-            server_major: self.server.major,
-            tool_version: self.tool_version.clone(),
+            server_version: self.session.server.version.clone(),
+            server_major: self.session.server.major,
+            tool_version: self.session.tool_version.clone(),
             command: dump.command.argv,
             started_at,
             finished_at: now(),

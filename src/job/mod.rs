@@ -7,6 +7,7 @@ pub mod backup;
 pub mod cat;
 pub mod recipe;
 pub mod restore;
+mod session;
 pub mod survey;
 pub mod verify;
 

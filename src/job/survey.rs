@@ -1,11 +1,11 @@
 //! Survey: everything a backup would do, tried without doing it. What `--dry-run` shows.
 
-use super::{Context, JobError, engine_named, random};
-use crate::engine::Access;
+use super::session::{self, Session};
+use super::{Context, JobError};
 use crate::labels::{self, Fleet};
 use crate::model::{Databases, Plan, Server};
 use crate::store::Probe;
-use crate::transport::{self, Limits};
+use crate::transport::Limits;
 
 /// What is known of one source after asking its server.
 #[derive(Debug)]
@@ -37,21 +37,15 @@ pub async fn ask(context: &Context, plan: Plan) -> Finding {
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
-    let engine = engine_named(plan.engine)?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
-    let transport =
-        transport::open(&context.docker, &plan.workload, &context.secrets, random(), &limits)?;
-    let access = Access::of(plan);
-    let answer = transport::answer(transport.as_ref(), &engine.probe(&access)).await?;
-    let server = engine.read_probe(&answer)?;
-    let tool = transport::answer(transport.as_ref(), &engine.tool_version()).await?;
+    let Session { server, tool_version, .. } = session::open(context, plan, &limits).await?;
     if let Databases::Named(names) = &plan.databases {
         let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| !found.contains(name)) {
             return Err(JobError::NoDatabase { name: name.clone(), found });
         }
     }
-    Ok(Answer { server, tool_version: String::from_utf8_lossy(&tool).trim().to_owned() })
+    Ok(Answer { server, tool_version })
 }
 
 /// Finds out whether the store could be written.
