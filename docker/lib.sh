@@ -7,11 +7,13 @@ cd "$root"
 say() { printf '\n\033[1m%s\033[0m\n' "$*" >&2; }
 
 # Installs Debian packages, if one of the commands is missing.
-need() { # COMMAND=PACKAGE...
+need() { # COMMAND=PACKAGE[,PACKAGE]...
   local pair missing=()
   for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    # shellcheck disable=SC2206 # packages are words
+    command -v "${pair%%=*}" >/dev/null || missing+=(${pair#*=})
   done
+  missing=(${missing[@]//,/ })
   [ ${#missing[@]} -eq 0 ] && return
   say "Installing ${missing[*]}"
   apt-get update -qq
@@ -21,6 +23,21 @@ need() { # COMMAND=PACKAGE...
 # `docker compose` where there is one, else the old `docker-compose`.
 compose() {
   if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}
+
+# Waits for a server that answers over TCP: the entrypoint's first one listens on the socket only.
+wait_for_postgres() { # CONTAINER
+  local tries=300
+  until docker exec "$1" pg_isready --quiet --host=127.0.0.1; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || { docker logs "$1" >&2; echo "PostgreSQL in $1 does not answer" >&2; return 1; }
+    sleep 0.2
+  done
+}
+
+# Where cargo puts what it builds.
+target_folder() {
+  cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
 # Makes sure that an image of PostgreSQL is there: the official one where it can be pulled, else one
@@ -57,12 +74,14 @@ prune_images() { docker image prune --force --filter label=org.ringbolt.spec=ima
 # Builds the sidecar's image: one static binary on nothing.
 sidecar_image() {
   say "Building ringbolt:local"
-  local target
-  target=$(rustc -vV | sed -n 's/^host: //p')
-  RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$target"
-  rm -rf target/image && mkdir -p target/image/backups
-  cp "target/$target/release/ringbolt" target/image/ringbolt
+  need cc=gcc,libc6-dev
+  local host folder
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  folder=$(target_folder)
+  RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target "$host"
+  rm -rf "$folder/image" && mkdir -p "$folder/image/backups"
+  cp "$folder/$host/release/ringbolt" "$folder/image/ringbolt"
   docker build --quiet --tag ringbolt:local --label org.ringbolt.spec=image \
-    --file docker/Dockerfile target/image >/dev/null
+    --file docker/Dockerfile "$folder/image" >/dev/null
   prune_images
 }

@@ -17,6 +17,12 @@ fn wrong_words_are_usage() {
         .says("no archive has the id")
         .says("ringbolt list");
     world.ringbolt(&["cat", "nobody@latest"]).expect(2);
+    world
+        .ringbolt(&["--dry-run", "restore", "x@latest", "--into", "y"])
+        .expect(2)
+        .says("`--dry-run` goes with");
+    world.ringbolt(&["--dry-run", "verify"]).expect(2);
+    world.ringbolt(&["cat", "x@latest", "--json"]).expect(2);
     world.ringbolt(&["--help"]).expect(0);
     let ran = world.ringbolt(&["list"]).expect(0);
     assert!(ran.stdout.starts_with("ARCHIVE"), "{ran:?}");
@@ -129,14 +135,10 @@ fn check_recipe(format: &str, codec: &str) {
 
     let globals = world.ringbolt(&["show", "shop/@globals@latest", "--json"]).expect(0).json();
     server.sql("postgres", "DROP ROLE app");
-    for line in globals["restore"].as_array().unwrap() {
-        let ran = Ran::of(
-            Command::new("sh")
-                .args(["-euc", line.as_str().unwrap()])
-                .env("PGPASSWORD", "s3cret-pass"),
-        );
-        ran.expect(0);
-    }
+    let lines: Vec<&str> =
+        globals["restore"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let mut shell = Command::new("sh");
+    Ran::of(shell.args(["-euc", &lines.join("\n")]).env("PGPASSWORD", "s3cret-pass")).expect(0);
     assert_eq!(server.sql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'app'"), "1");
 
     // `cat` gives the same bytes as the stock tools.
@@ -238,4 +240,24 @@ fn a_terminal_gets_a_bar_and_a_log_gets_lines() {
     assert!(ran.stdout.contains("of about") && ran.stdout.contains("/s"), "{ran:?}");
     let plain = world.ringbolt(&["backup"]).expect(0).says("dumping");
     assert!(!plain.stderr.contains("of about") && !plain.stderr.contains('\u{1b}'), "{plain:?}");
+}
+
+#[test]
+fn a_reader_who_hangs_up_changes_nothing_and_a_full_one_is_told() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true"), ("databases", "keeper, nowhere")], &[]);
+    let hung_up = |arguments: &[&str]| {
+        let mut child =
+            world.command().args(arguments).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(hung_up(&["backup"]), Some(1), "a failure stays a failure");
+    assert_eq!(hung_up(&["list"]), Some(0));
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let latest = format!("{}@latest", server.source());
+    for arguments in [&["cat", latest.as_str()][..], &["list"]] {
+        let ran = world.command().args(arguments).stdout(full()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    }
 }

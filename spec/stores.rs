@@ -77,16 +77,22 @@ fn a_sweep_takes_only_our_leftovers_and_waits_for_nobody() {
     let world = World::new();
     let store = open(&world);
     put(store.as_ref(), PAYLOAD, b"x");
-    let leftover = "shop/orders/.20261120T040000Z-01jd8abcde.pgdump.zst.tmp";
-    let foreign = ["notes.txt", ".hidden.tmp", "shop/.notes.tmp", "shop/orders/.x.pgdump.tmp"];
+    let leftover = "shop/orders/.20261120T040000Z-01jd8abcde.pgdump.zst.0.tmp";
+    let foreign = ["notes.txt", ".hidden.tmp", "shop/.notes.tmp", "shop/orders/.x.pgdump.0.tmp"];
     for name in foreign.iter().chain([&leftover]) {
         std::fs::write(world.store().join(name), "x").unwrap();
     }
-    let mut nothing = |_: &[store::Object]| Vec::new();
+    let told = std::cell::RefCell::new(Vec::new());
+    let also = |unfinished: &[Key], committed: &[store::Object]| {
+        told.borrow_mut().extend(unfinished.iter().map(ToString::to_string));
+        assert_eq!(committed.iter().filter(|object| object.key == key(PAYLOAD)).count(), 1);
+        Vec::new()
+    };
     let claim = store.claim().unwrap();
-    assert!(store.sweep(&mut nothing).unwrap().is_empty(), "somebody writes");
+    assert!(store.sweep(&also).unwrap().is_empty(), "somebody writes");
     drop(claim);
-    assert_eq!(store.sweep(&mut nothing).unwrap(), [leftover]);
+    assert_eq!(store.sweep(&also).unwrap(), [leftover]);
+    assert_eq!(told.take(), ["shop/orders/20261120T040000Z-01jd8abcde.pgdump.zst"]);
     let left: Vec<String> = world.files().into_keys().collect();
     let mut expected: Vec<String> = foreign.iter().map(ToString::to_string).collect();
     expected.push(PAYLOAD.to_owned());
@@ -103,4 +109,25 @@ fn a_probe_leaves_nothing() {
     put(store.as_ref(), PAYLOAD, b"x");
     store.probe().unwrap();
     assert_eq!(world.files().len(), 1);
+}
+
+#[test]
+fn foreign_folders_are_not_entered() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = World::new();
+    let store = open(&world);
+    put(store.as_ref(), PAYLOAD, b"x");
+    for foreign in ["lost+found", ".snapshot", "shop/orders/deeper"] {
+        let folder = world.store().join(foreign);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(".20261120T040000Z-01jd8abcde.pgdump.0.tmp"), "x").unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    assert_eq!(store.list().unwrap().len(), 1);
+    assert!(store.sweep(&|_, _| Vec::new()).unwrap().is_empty());
+    for foreign in ["lost+found", ".snapshot", "shop/orders/deeper"] {
+        let open = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(world.store().join(foreign), open).unwrap();
+    }
 }

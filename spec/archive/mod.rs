@@ -83,3 +83,45 @@ fn the_store_alone_is_enough() {
     let latest = format!("{}/keeper@latest", server.source());
     moved.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "back"]).expect(0);
 }
+
+#[test]
+fn a_proof_that_cannot_be_read_takes_nothing_from_its_archive() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true")], &[]);
+    world.ringbolt(&["backup"]).expect(0);
+    let latest = format!("{}@latest", server.source());
+    let proof = world
+        .files()
+        .into_keys()
+        .find(|name| name.contains("keeper") && name.ends_with(".proof.json"));
+    let path = world.store().join(proof.unwrap());
+    for text in [
+        "{",
+        "{\"version\": 2, \"checks\": []}",
+        "{\"version\": 1, \"checks\": [{\"level\": \"new\"}]}",
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let ran =
+            world.ringbolt(&["list", "--json"]).expect(1).says("proof `").says("ringbolt verify");
+        assert_eq!(ran.json().as_array().unwrap().len(), 2);
+        world.ringbolt(&["show", &latest]).expect(0);
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(world.newest("keeper")["proof"], "none");
+    world.ringbolt(&["verify"]).expect(0);
+    assert_eq!(world.newest("keeper")["proof"], "stored");
+}
+
+#[test]
+fn a_payload_without_a_manifest_is_left_alone() {
+    let world = World::new();
+    world.postgres("db", &[("enable", "true")], &[]);
+    world.ringbolt(&["backup"]).expect(0);
+    let manifest = world.files().into_keys().find(|name| name.ends_with(".manifest.json")).unwrap();
+    let path = world.store().join(&manifest);
+    // Set aside by a person, or on its way from another disk.
+    std::fs::rename(&path, path.with_extension("json.aside")).unwrap();
+    let before = world.files();
+    world.ringbolt(&["backup"]).expect(0);
+    assert!(before.keys().all(|name| world.files().contains_key(name)));
+}

@@ -78,6 +78,10 @@ fn check_round_trip(image: &str, format: &str) {
     world.ringbolt(&["restore", &latest, "--into", &fresh.name]).expect(1).says("is not empty");
     fresh.sql("postgres", "CREATE DATABASE hollow");
     world.ringbolt(&["restore", &latest, "--into", &fresh.name, "--database", "hollow"]).expect(0);
+    equal((&shop, "shop"), (&fresh, "hollow"));
+    fresh.sql("postgres", "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    let latin = world.ringbolt(&["restore", &latest, "--into", &fresh.name, "--database", "latin"]);
+    latin.expect(1).says("has encoding LATIN1");
     let left =
         fresh.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE '%ringbolt%'");
     assert_eq!(left, "0");
@@ -235,4 +239,62 @@ fn postgres_15_dumps_cut_anywhere_are_refused() {
 #[test]
 fn postgres_18_dumps_cut_anywhere_are_refused() {
     check_cuts(VERSIONS[2]);
+}
+
+#[test]
+fn an_extension_with_tables_of_its_own_restores() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true")], &[]);
+    // As PostGIS does with `spatial_ref_sys`: the extension brings rows, people add some.
+    let install = r#"cd /usr/share/postgresql/15/extension
+        printf "default_version = '1'\n" > conf.control
+        printf "CREATE TABLE conf (id int, own bool); INSERT INTO conf SELECT i, true FROM generate_series(1, 100) i;
+        SELECT pg_extension_config_dump('conf', 'WHERE NOT own');" > conf--1.sql"#;
+    server.shell(install).expect(0);
+    server.sql("keeper", "CREATE EXTENSION conf; INSERT INTO conf VALUES (101, false)");
+    world.ringbolt(&["backup"]).expect(0);
+    let latest = format!("{}@latest", server.source());
+    world.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "again"]).expect(0);
+    assert_eq!(
+        server.sql("again", "SELECT count(*), count(*) FILTER (WHERE own) FROM conf"),
+        "101|100"
+    );
+}
+
+#[test]
+fn limits_that_an_operator_set_do_not_end_a_restore() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true")], &[]);
+    server.sql("keeper", "CREATE TABLE t AS SELECT i FROM generate_series(1, 500000) i; ALTER ROLE keeper SET statement_timeout = '50ms'");
+    world.ringbolt(&["backup"]).expect(0);
+    let latest = format!("{}@latest", server.source());
+    world.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "again"]).expect(0);
+}
+
+#[test]
+fn globals_change_nobody_who_is_there() {
+    let world = World::new();
+    let old = world.postgres("old", &[("enable", "true")], &[]);
+    old.sql("keeper", "CREATE ROLE app LOGIN PASSWORD 'old'; CREATE ROLE boss SUPERUSER; GRANT boss TO app; CREATE ROLE extra; GRANT boss TO extra");
+    world.ringbolt(&["backup"]).expect(0);
+    let new = world.postgres("new", &[], &[]);
+    new.sql("keeper", "CREATE ROLE app LOGIN PASSWORD 'new'; CREATE ROLE other SUPERUSER LOGIN");
+    let before = new.sql(
+        "keeper",
+        "SELECT rolname, rolpassword, rolsuper FROM pg_authid WHERE rolname = 'app'",
+    );
+    let globals = format!("{}/@globals@latest", old.source());
+    world.ringbolt(&["restore", &globals, "--into", &new.name]).expect(0);
+    assert_eq!(
+        before,
+        new.sql(
+            "keeper",
+            "SELECT rolname, rolpassword, rolsuper FROM pg_authid WHERE rolname = 'app'"
+        )
+    );
+    let members = new.sql(
+        "keeper",
+        "SELECT member::regrole FROM pg_auth_members WHERE roleid = 'boss'::regrole",
+    );
+    assert_eq!(members, "extra");
 }

@@ -107,3 +107,28 @@ fn a_restore_that_is_killed_leaves_no_database_behind() {
     );
     nothing_runs(&server);
 }
+
+#[test]
+fn a_restore_that_is_stopped_ends_the_server_s_own_work_too() {
+    let world = World::new();
+    let server = world.postgres("db", &[("enable", "true"), ("format", "plain")], &[]);
+    // Its own index function keeps the server busy long after `psql` is gone.
+    server.sql("keeper", "CREATE TABLE t AS SELECT 1 AS i;
+        CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+          'BEGIN IF current_database() <> ''keeper'' THEN PERFORM pg_sleep(100); END IF; RETURN $1; END';
+        CREATE INDEX ON t (slow(i))");
+    world.ringbolt(&["backup"]).expect(0);
+    let latest = format!("{}@latest", server.source());
+    let mut command = world.command();
+    let mut child = command
+        .args(["restore", &latest, "--into", &server.name, "--database", "half"])
+        .spawn()
+        .unwrap();
+    wait_for("the index", || server.processes().contains("CREATE INDEX"));
+    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(
+        server.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'half%'"),
+        "0"
+    );
+}

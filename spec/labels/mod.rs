@@ -115,6 +115,25 @@ fn of_two_with_one_name_the_older_keeps_it() {
 }
 
 #[test]
+fn a_name_is_taken_by_what_runs_even_if_it_is_wrong() {
+    let labels = [("ringbolt.enable", "true"), ("ringbolt.name", "shop")];
+    let wrong = [labels[0], labels[1], ("ringbolt.compress", "zip")];
+    let clash = fleet(vec![workload("1", &wrong), workload("2", &labels)]);
+    assert!(clash.plans.is_empty());
+    assert!(
+        clash
+            .problems
+            .iter()
+            .any(|p| p.place == "2" && p.message.contains("container `1` has already"))
+    );
+    // A stopped one may be the predecessor of the one that runs.
+    let mut old = workload("1", &labels);
+    old.running = false;
+    let handed_on = fleet(vec![old, workload("2", &labels)]);
+    assert_eq!((handed_on.plans.len(), handed_on.problems.len()), (1, 1));
+}
+
+#[test]
 fn what_is_labelled_but_cannot_be_backed_up_is_a_problem() {
     let mut stopped = workload("stopped", &[("ringbolt.enable", "true")]);
     stopped.running = false;

@@ -22,13 +22,13 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Where its payload is, for stock tools.
+    /// Where its payload is, for stock tools: the store's root, and the path below it.
     ///
     /// # Errors
     /// Never for an archive of a catalogue: its names were checked.
-    pub fn location(&self) -> Result<String, ArchiveError> {
+    pub fn place(&self) -> Result<(String, String), ArchiveError> {
         let key = self.manifest.address().manifest()?.sibling(&self.manifest.payload)?;
-        Ok(self.store.locate(&key))
+        Ok((self.store.root(), key.to_string()))
     }
 }
 
@@ -37,7 +37,7 @@ impl Archive {
 pub struct Catalogue {
     /// The newest first.
     pub archives: Vec<Archive>,
-    /// Manifests that are there and cannot be used. They are not "no archive": say so.
+    /// Manifests and proofs that are there and cannot be used. They are not "no archive": say so.
     pub unreadable: Vec<ArchiveError>,
 }
 
@@ -50,8 +50,14 @@ pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
     let keys: Vec<Key> = store.list()?.into_iter().map(|object| object.key).collect();
     let known: HashSet<&Key> = keys.iter().collect();
     for key in keys.iter().filter(|key| role(key).0 == Role::Manifest) {
-        match read(store, key, &known) {
-            Ok(archive) => catalogue.archives.push(archive),
+        match read(store, key) {
+            Ok(mut archive) => {
+                match read_proof(&archive, &known) {
+                    Ok(proof) => archive.proof = proof,
+                    Err(error) => catalogue.unreadable.push(error),
+                }
+                catalogue.archives.push(archive);
+            }
             Err(error) => catalogue.unreadable.push(error),
         }
     }
@@ -63,7 +69,7 @@ pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
     Ok(catalogue)
 }
 
-fn read(store: &Arc<dyn Store>, key: &Key, known: &HashSet<&Key>) -> Result<Archive, ArchiveError> {
+fn read(store: &Arc<dyn Store>, key: &Key) -> Result<Archive, ArchiveError> {
     let unusable = |source| ArchiveError::Manifest { key: key.to_string(), source };
     let manifest = Manifest::read(&content(store.as_ref(), key)?).map_err(unusable)?;
     let address = manifest.address();
@@ -76,13 +82,17 @@ fn read(store: &Arc<dyn Store>, key: &Key, known: &HashSet<&Key>) -> Result<Arch
     if role(&payload) != (Role::Payload, Some(manifest.id.clone())) {
         return Err(unusable(ManifestError::Misplaced(manifest.payload.clone())));
     }
-    let proof_key = address.proof()?;
-    let proof = match known.contains(&proof_key) {
-        true => Proof::read(&content(store.as_ref(), &proof_key)?)
-            .map_err(|error| unusable(error.into()))?,
-        false => Proof::default(),
-    };
-    Ok(Archive { manifest, proof, store: store.clone() })
+    Ok(Archive { manifest, proof: Proof::default(), store: store.clone() })
+}
+
+/// The proof beside an archive. One that cannot be read takes nothing from the archive.
+fn read_proof(archive: &Archive, known: &HashSet<&Key>) -> Result<Proof, ArchiveError> {
+    let key = archive.manifest.address().proof()?;
+    if !known.contains(&key) {
+        return Ok(Proof::default());
+    }
+    let text = content(archive.store.as_ref(), &key)?;
+    Proof::read(&text).map_err(|source| ArchiveError::Proof { key: key.to_string(), source })
 }
 
 fn content(store: &dyn Store, key: &Key) -> Result<Vec<u8>, ArchiveError> {

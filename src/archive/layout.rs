@@ -55,6 +55,12 @@ impl Address {
     }
 }
 
+/// The manifest beside a payload or proof.
+pub(super) fn manifest_beside(key: &Key) -> Option<Key> {
+    let (_, id) = role(key);
+    key.sibling(&format!("{}{MANIFEST}", id?)).ok()
+}
+
 /// What a key in a store is to us.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -124,7 +130,7 @@ mod tests {
             assert_eq!(role(&address.manifest().unwrap()).0, Role::Manifest);
         }
         let longest = "/".repeat(crate::model::name::LONGEST_DATABASE);
-        assert_eq!(escape(&longest).len(), 192);
+        assert_eq!(escape(&longest).len(), 3 * crate::model::name::LONGEST_DATABASE);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use sweep::sweep;
 
 use crate::model::{ErrorKind, Explain, Sum};
 use crate::pipeline::PipelineError;
-use crate::store::{KeyError, StoreError};
+use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
 
 /// Something about an archive that failed.
@@ -36,6 +36,8 @@ pub enum ArchiveError {
     Transport(#[from] TransportError),
     #[error("manifest `{key}`: {source}")]
     Manifest { key: String, source: ManifestError },
+    #[error("proof `{key}` is not readable")]
+    Proof { key: String, source: std::io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("cannot read `{key}`")]
@@ -84,8 +86,12 @@ impl Explain for ArchiveError {
             Self::Pipeline(error) => error.hint(),
             Self::Transport(error) => error.hint(),
             Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("the disk is full: make room or choose another store".to_owned())
+                Some(FULL.to_owned())
             }
+            Self::Proof { .. } => Some(
+                "the archive itself is not concerned: `ringbolt verify` writes a new proof"
+                    .to_owned(),
+            ),
             Self::Damaged { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }

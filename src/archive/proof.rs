@@ -55,8 +55,12 @@ impl Proof {
         &self.checks
     }
 
-    pub(super) fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+    pub(super) fn read(text: &[u8]) -> std::io::Result<Self> {
+        let proof: Self = serde_json::from_slice(text)?;
+        match proof.version {
+            1 => Ok(proof),
+            other => Err(std::io::Error::other(format!("its version is {other}"))),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Address, ArchiveError, Manifest, read::sum_of};
 use crate::archive::Shown;
 use crate::model::{Codec, Facts, Sum};
 use crate::pipeline::Finished;
-use crate::store::{Claim, Key, Store, Upload};
+use crate::store::{Claim, Key, Store, StoreError, Upload};
 use crate::transport::Exited;
 
 /// An archive whose payload is being written.
@@ -85,22 +85,25 @@ impl Sealed {
     /// [`ArchiveError::Store`] and the like if a step fails. Nothing is left visible then.
     pub fn publish(self, manifest: Manifest) -> Result<Published, ArchiveError> {
         let Self { staging: Staging { store, address, payload, claim }, upload, stored, .. } = self;
+        let store = store.as_ref();
         let manifest_key = address.manifest()?;
-        upload.commit()?;
-        let written = (|| {
-            let found = sum_of(store.as_ref(), &payload)?;
+        // Begun first: an unfinished manifest tells a later sweep whose payload lies there.
+        let unfinished = begin_manifest(store, &manifest_key, &manifest)?;
+        let committed = (|| {
+            upload.commit()?;
+            let found = sum_of(store, &payload)?;
             if found != stored {
                 let (key, what) = (payload.to_string(), "what the store gave back");
                 let (found, expected) = (Shown(found), Shown(stored));
                 return Err(ArchiveError::Damaged { key, what, found, expected });
             }
-            write_manifest(store.as_ref(), &manifest_key, &manifest)
+            Ok(unfinished.commit()?)
         })();
-        if let Err(error) = written {
-            // The manifest first: while it is there, so must be the payload. What cannot be removed
-            // has no manifest, is nobody's archive, and is swept at the next start.
-            store.delete(&manifest_key).ok();
-            store.delete(&payload).ok();
+        if let Err(error) = committed {
+            // While a manifest may be there, so must be its payload.
+            if gone(&store.delete(&manifest_key)) {
+                store.delete(&payload).ok();
+            }
             return Err(error);
         }
         drop(claim);
@@ -108,11 +111,20 @@ impl Sealed {
     }
 }
 
-fn write_manifest(store: &dyn Store, key: &Key, manifest: &Manifest) -> Result<(), ArchiveError> {
+/// Whether an object is certainly not there any more.
+fn gone(deleted: &Result<(), StoreError>) -> bool {
+    matches!(deleted, Ok(()) | Err(StoreError::Missing { .. }))
+}
+
+fn begin_manifest(
+    store: &dyn Store,
+    key: &Key,
+    manifest: &Manifest,
+) -> Result<Box<dyn Upload>, ArchiveError> {
     let failed = |source| ArchiveError::Manifest { key: key.to_string(), source };
     let text = manifest.write().map_err(failed)?;
     let mut upload = store.create(key)?;
     let written = upload.write_all(&text).and_then(|()| upload.flush());
     written.map_err(|source| ArchiveError::Write { target: upload.target(), source })?;
-    Ok(upload.commit()?)
+    Ok(upload)
 }

@@ -1,10 +1,13 @@
-//! Sweeping: removes what a crash left. Half-written files, and payloads that never got their
-//! manifest. Never a foreign file, never while somebody writes.
+//! Sweeping: removes what a crash left. Half-written files, and payloads whose manifest was about to
+//! be written beside them. Never a foreign file, never while somebody writes.
+//!
+//! A payload alone is not enough: its manifest may be on its way from another disk, or have been set
+//! aside by a person. Only an unfinished manifest shows that it was our own commit that broke off.
 
 use std::collections::HashSet;
 
 use super::ArchiveError;
-use super::layout::{Role, role};
+use super::layout::{Role, manifest_beside, role};
 use crate::store::{Key, Object, Store};
 
 /// Returns what was removed.
@@ -12,24 +15,17 @@ use crate::store::{Key, Object, Store};
 /// # Errors
 /// [`ArchiveError::Store`] if the store cannot be listed or written.
 pub fn sweep(store: &dyn Store) -> Result<Vec<String>, ArchiveError> {
-    Ok(store.sweep(&mut orphans)?)
+    Ok(store.sweep(&orphans)?)
 }
 
-/// Payloads and proofs beside which there is no manifest of the same id.
-fn orphans(objects: &[Object]) -> Vec<Key> {
-    let folder_and_id = |key: &Key| {
-        let (_, id) = role(key);
-        Some((key.as_str().rsplit_once('/')?.0.to_owned(), id?))
-    };
-    let complete: HashSet<_> = objects
-        .iter()
-        .filter(|object| role(&object.key).0 == Role::Manifest)
-        .filter_map(|object| folder_and_id(&object.key))
-        .collect();
+/// Payloads whose manifest is unfinished and not there.
+fn orphans(unfinished: &[Key], objects: &[Object]) -> Vec<Key> {
+    let committed: HashSet<&Key> = objects.iter().map(|object| &object.key).collect();
+    let broken: HashSet<&Key> = unfinished.iter().filter(|key| !committed.contains(key)).collect();
     objects
         .iter()
-        .filter(|object| matches!(role(&object.key).0, Role::Payload | Role::Proof))
-        .filter(|object| folder_and_id(&object.key).is_some_and(|own| !complete.contains(&own)))
+        .filter(|object| role(&object.key).0 == Role::Payload)
+        .filter(|object| manifest_beside(&object.key).is_some_and(|key| broken.contains(&key)))
         .map(|object| object.key.clone())
         .collect()
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::printer::{Printer, chain};
-use super::{CliError, Failure, Outcome, progress, stop_on_signals};
+use super::{CliError, Failure, Outcome, progress};
 use crate::app::App;
 use crate::archive::Manifest;
 use crate::job::backup::{self, Report};
@@ -11,6 +11,7 @@ use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
 use crate::model::{ErrorKind, Explain as _, Plan, Problem};
+use crate::transport::Stop;
 
 #[derive(Serialize)]
 struct BackupJson<'a> {
@@ -45,8 +46,7 @@ struct FailureJson {
     hint: Option<String>,
 }
 
-pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Outcome {
-    let stop = stop_on_signals()?;
+pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[String]) -> Outcome {
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let fleet = survey::fleet(&context).await?;
     let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
@@ -58,7 +58,7 @@ pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Out
         let report = backup::run(&context, plan).await;
         for (part, error) in &report.failures {
             let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
-            printer.say(&format!("{}{place} was not backed up:", report.source));
+            printer.say(&format!("{}{place} failed:", report.source));
             printer.error(error);
         }
         reports.push(report);

@@ -7,19 +7,27 @@ use serde::Serialize;
 
 use super::backup::choose;
 use super::printer::{Printer, chain};
-use super::{Failure, Outcome, stop_on_signals};
+use super::{Failure, Outcome};
 use crate::app::App;
 use crate::job::survey::{self, Finding};
 use crate::model::units::Bytes;
 use crate::model::{Databases, ErrorKind, Problem};
 use crate::retention;
 use crate::schedule;
+use crate::transport::Stop;
 
 #[derive(Serialize)]
 struct DryRunJson<'a> {
+    docker: DockerJson<'a>,
     store: StoreJson,
     sources: Vec<SourceJson>,
     problems: &'a [Problem],
+}
+
+#[derive(Serialize)]
+struct DockerJson<'a> {
+    host: &'a str,
+    api_version: String,
 }
 
 #[derive(Serialize)]
@@ -50,8 +58,8 @@ struct SourceJson {
     hint: Option<String>,
 }
 
-pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Outcome {
-    let context = app.connect(stop_on_signals()?, Arc::new(|_| {})).await?;
+pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[String]) -> Outcome {
+    let context = app.connect(stop, Arc::new(|_| {})).await?;
     let fleet = survey::fleet(&context).await?;
     let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
     let now = Timestamp::now();
@@ -79,7 +87,9 @@ pub(super) async fn run(app: &App, printer: &Printer, sources: &[String]) -> Out
         error: probed.as_ref().err().map(|error| chain(error)),
     };
     if printer.json {
-        printer.data(&DryRunJson { store, sources: rows, problems: &problems })?;
+        let host = app.settings.docker.host.as_str();
+        let docker = DockerJson { host, api_version: context.docker.api_version() };
+        printer.data(&DryRunJson { docker, store, sources: rows, problems: &problems })?;
     } else {
         let head = ["SOURCE", "ENGINE", "DATABASES", "CODEC", "SCHEDULE", "NEXT (UTC)", "KEEP"];
         printer.table(head, rows.iter().map(row).collect())?;

@@ -9,6 +9,7 @@ use crate::archive::{Archive, Check};
 use crate::job::{recipe, verify};
 use crate::model::units::Bytes;
 use crate::model::{ErrorKind, Part};
+use crate::transport::Stop;
 
 #[derive(Serialize)]
 struct ArchiveJson<'a> {
@@ -106,7 +107,8 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
 pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     let archive = find(&archives(app, printer)?, meant)?;
     let steps = recipe::steps(&archive)?;
-    let location = archive.location()?;
+    let (root, key) = archive.place()?;
+    let location = format!("{root}/{key}");
     if printer.json {
         printer.data(&ShowJson {
             manifest: &archive.manifest,
@@ -158,7 +160,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     Ok(Ok(()))
 }
 
-pub(super) async fn verify(app: &App, printer: &Printer, meant: &[String]) -> Outcome {
+pub(super) async fn verify(app: &App, printer: &Printer, stop: Stop, meant: &[String]) -> Outcome {
     let catalogue = archives(app, printer)?;
     let chosen: Vec<Archive> = match meant {
         [] => catalogue.archives.clone(),
@@ -167,7 +169,12 @@ pub(super) async fn verify(app: &App, printer: &Printer, meant: &[String]) -> Ou
     let mut bad = !catalogue.unreadable.is_empty();
     let mut results = Vec::new();
     for archive in &chosen {
-        let (_, found) = verify::stored(archive).await?;
+        let verified = tokio::select! {
+            verified = verify::stored(archive) => verified,
+            () = stop.wait() => return Ok(Err(Failure(ErrorKind::Interrupted))),
+        };
+        // An archive that could not be looked at is no broken one, and stops no other.
+        let found = verified.and_then(|(_, found)| Ok(found?));
         bad |= found.is_err();
         if let Err(error) = &found {
             printer.error(error);
@@ -186,7 +193,7 @@ pub(super) async fn verify(app: &App, printer: &Printer, meant: &[String]) -> Ou
         printer.data(&results)?;
     } else {
         let row = |(result, archive): (&VerifyJson, &Archive)| {
-            let word = if result.ok { "verified" } else { "BROKEN" };
+            let word = if result.ok { "verified" } else { "FAILED" };
             [
                 result.id.to_owned(),
                 result.source.to_owned(),

@@ -117,6 +117,10 @@ enum CliError {
     Ambiguous(String, Vec<String>),
     #[error("`{0}` is no database name: {1}")]
     Database(String, crate::model::NameError),
+    #[error("`--dry-run` goes with `backup` or stands alone")]
+    NoDryRun,
+    #[error("`cat` writes the dump as it is, not JSON")]
+    NoJson,
     #[error("no container is labelled `{0}.enable=true`")]
     NothingLabelled(String),
 }
@@ -145,7 +149,9 @@ impl Explain for CliError {
             Self::NothingLabelled(prefix) => Some(format!(
                 "add `{prefix}.enable=true` to a database container's labels and recreate it"
             )),
-            Self::Print(_) | Self::Json(_) | Self::Database(..) => None,
+            Self::Print(_) | Self::Json(_) | Self::Database(..) | Self::NoDryRun | Self::NoJson => {
+                None
+            }
         }
     }
 }
@@ -162,7 +168,14 @@ pub fn main() -> ExitCode {
                 return exit_code(ErrorKind::Failed);
             }
         };
-    let result = runtime.block_on(run(arguments, &printer));
+    let result = runtime.block_on(async {
+        let (stop, insisted) = stop_on_signals()?;
+        tokio::select! {
+            result = run(arguments, &printer, stop) => result,
+            // Whoever asks twice does not want to wait for a clean end.
+            () = insisted => Ok(Err(Failure(ErrorKind::Interrupted))),
+        }
+    });
     // Threads that still read a damaged disk or a hung store are not waited for.
     runtime.shutdown_background();
     match result {
@@ -191,28 +204,35 @@ fn exit_code(kind: ErrorKind) -> ExitCode {
 
 type Outcome = Result<Result<(), Failure>, CliError>;
 
-async fn run(arguments: Arguments, printer: &Printer) -> Outcome {
+async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
     let Arguments { config, dry_run, command, .. } = arguments;
     let open = || App::open(config.as_deref());
     match command {
-        None if dry_run => dry_run::run(&open()?, printer, &[]).await,
+        // Only a backup can be tried without being done; nothing else may pretend to.
+        Some(ref other) if dry_run && !matches!(other, Command::Backup { .. }) => {
+            Err(CliError::NoDryRun)
+        }
+        Some(Command::Cat { .. }) if printer.json => Err(CliError::NoJson),
+        None if dry_run => dry_run::run(&open()?, printer, stop, &[]).await,
         None => {
             // The sidecar is not in this version: say what is.
             printer.say(&Arguments::command().render_help().to_string());
             Ok(Err(Failure(ErrorKind::Usage)))
         }
         Some(Command::Backup { sources, dry_run: also }) if dry_run || also => {
-            dry_run::run(&open()?, printer, &sources).await
+            dry_run::run(&open()?, printer, stop, &sources).await
         }
-        Some(Command::Backup { sources, .. }) => backup::run(&open()?, printer, &sources).await,
+        Some(Command::Backup { sources, .. }) => {
+            backup::run(&open()?, printer, stop, &sources).await
+        }
         Some(Command::List { sources }) => inspect::list(&open()?, printer, &sources),
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
         Some(Command::Verify { archives, level: Level::Stored }) => {
-            inspect::verify(&open()?, printer, &archives).await
+            inspect::verify(&open()?, printer, stop, &archives).await
         }
-        Some(Command::Cat { archive }) => restore::cat(&open()?, printer, &archive).await,
+        Some(Command::Cat { archive }) => restore::cat(&open()?, printer, stop, &archive).await,
         Some(Command::Restore { archive, into, database }) => {
-            restore::run(&open()?, printer, &archive, &into, database).await
+            restore::run(&open()?, printer, stop, &archive, &into, database).await
         }
     }
 }
@@ -259,19 +279,22 @@ fn find(catalogue: &Catalogue, meant: &str) -> Result<Archive, CliError> {
     Ok(newest.clone())
 }
 
-/// Turns SIGINT and SIGTERM into a [`Stop`].
-fn stop_on_signals() -> Result<Stop, CliError> {
+/// Turns the first SIGINT or SIGTERM into a [`Stop`], and ends the returned wait at the second. Without
+/// handlers, the first process of a container would not hear them at all.
+fn stop_on_signals() -> Result<(Stop, impl Future<Output = ()>), CliError> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (stopper, stop) = Stop::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    let insisted = async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            stopper.stop();
         }
-        stopper.stop();
-    });
-    Ok(stop)
+    };
+    Ok((stop, insisted))
 }

@@ -26,14 +26,23 @@ impl Printer {
         self.terminal && !self.quiet
     }
 
-    /// Data, as it is.
+    /// Data, as it is. Ask for [`Printer::flush`] at its end.
     pub(super) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
         io::stdout().lock().write_all(bytes)
     }
 
-    /// Data for people: one line.
+    /// Makes sure that what was printed is out: what is lost at exit is lost without a word.
+    pub(super) fn flush(self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+
+    /// Data for people: one line. A reader who has seen enough, as in `ringbolt list | head`, is no
+    /// error, and does not change what the command's work came to.
     pub(super) fn line(self, line: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{line}")
+        match writeln!(io::stdout().lock(), "{line}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
     }
 
     /// Data for programs.

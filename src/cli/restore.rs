@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Outcome, archives, find, progress, stop_on_signals};
+use super::{CliError, Outcome, archives, find, progress};
 use crate::app::App;
 use crate::job::restore::{self, Restored};
 use crate::job::{JobError, cat as cat_job};
+use crate::transport::Stop;
 
 #[derive(Serialize)]
 struct RestoreJson<'a> {
@@ -20,18 +21,22 @@ struct RestoreJson<'a> {
     kept: Vec<String>,
 }
 
-pub(super) async fn cat(app: &App, printer: &Printer, meant: &str) -> Outcome {
+pub(super) async fn cat(app: &App, printer: &Printer, stop: Stop, meant: &str) -> Outcome {
     let archive = find(&archives(app, printer)?, meant)?;
-    let stop = stop_on_signals()?;
     match cat_job::run(&stop, &archive, |piece| printer.bytes(piece)).await {
         Err(JobError::Output(error)) => Err(CliError::Print(error)),
-        other => Ok(Ok(other?)),
+        other => {
+            other?;
+            printer.flush()?;
+            Ok(Ok(()))
+        }
     }
 }
 
 pub(super) async fn run(
     app: &App,
     printer: &Printer,
+    stop: Stop,
     meant: &str,
     into: &str,
     database: Option<String>,
@@ -41,7 +46,7 @@ pub(super) async fn run(
         Some(name) => Some(name.parse().map_err(|error| CliError::Database(name, error))?),
         None => None,
     };
-    let context = app.connect(stop_on_signals()?, progress::watcher(*printer)).await?;
+    let context = app.connect(stop, progress::watcher(*printer)).await?;
     let workload = context.docker.workload(into).await.map_err(JobError::from)?;
     let restored = restore::run(&context, &archive, &workload, database).await?;
     let mut json = RestoreJson {

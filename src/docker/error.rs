@@ -2,6 +2,10 @@
 
 use crate::model::{ErrorKind, Explain};
 
+/// What to do about a stream that was cut.
+pub const CUT_HINT: &str = "if a proxy stands before the Docker socket, raise its time limits \
+    (HAProxy: `timeout client`, `timeout server`, `timeout tunnel`)";
+
 /// A failed call to Docker.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
@@ -20,6 +24,13 @@ pub enum DockerError {
 }
 
 impl DockerError {
+    /// Whether the container was stopped or removed.
+    pub fn is_gone(&self) -> bool {
+        use bollard::errors::Error::DockerResponseServerError as Refused;
+        let Self::Call { source, .. } = self else { return false };
+        matches!(**source, Refused { status_code: 404 | 409, .. })
+    }
+
     pub(super) fn call(
         call: &'static str,
         container: &str,
@@ -49,13 +60,22 @@ impl Explain for DockerError {
             }
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
-            Self::Cut { .. } => Some(
-                "if a proxy stands before the Docker socket, raise its time limits \
-                 (HAProxy: `timeout client`, `timeout server`, `timeout tunnel`)"
-                    .to_owned(),
-            ),
-            Self::Call { .. } | Self::List(_) => None,
+            Self::Cut { .. } => Some(CUT_HINT.to_owned()),
+            Self::Call { source, .. } | Self::List(source) => Some(refused_hint(source).to_owned()),
         }
+    }
+}
+
+/// Says what to do about a call that Docker, or who stands before it, did not fulfil.
+fn refused_hint(error: &bollard::errors::Error) -> &'static str {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code: 401 | 403, .. } => {
+            "a proxy before the Docker socket must allow CONTAINERS, EXEC and POST"
+        }
+        bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. } => {
+            "the container was stopped or removed meanwhile: try again when it runs"
+        }
+        _ => "is the Docker engine still running? `docker info` tells",
     }
 }
 

@@ -6,7 +6,7 @@ mod error;
 mod exec;
 mod workloads;
 
-pub use error::DockerError;
+pub use error::{CUT_HINT, DockerError};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 
 use bollard::API_DEFAULT_VERSION;

@@ -41,10 +41,10 @@ pub trait Engine: Debug + Send + Sync {
     /// Describes the restore of a database dump into the database `name`.
     fn restore(&self, access: &Access, format: &str, name: &DatabaseName) -> Restore;
 
-    /// Creates the database `name` with the properties of `like`.
-    fn create(&self, access: &Access, name: &DatabaseName, like: &Database) -> Command;
+    /// Creates the database `name` with the properties of `like`, on a server of version `major`.
+    fn create(&self, access: &Access, name: &DatabaseName, like: &Database, major: u32) -> Command;
 
-    /// Ends a restore into a new database: its settings, grants and comment, then its final name.
+    /// Ends a restore: owner, settings, grants and comment, then its final name.
     fn settle(
         &self,
         access: &Access,
@@ -53,7 +53,7 @@ pub trait Engine: Debug + Send + Sync {
         like: &Database,
     ) -> Command;
 
-    /// Removes a database that a failed restore left half filled.
+    /// Removes a database that a failed restore left half filled, and whoever still works in it.
     fn discard(&self, access: &Access, staged: &DatabaseName) -> Command;
 
     /// Reads a dump of globals and leaves out what the target server already has.
@@ -70,7 +70,8 @@ pub trait Engine: Debug + Send + Sync {
     /// Counts what is in a database: one number, 0 when nobody put anything into it.
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command;
 
-    /// Asks a database for the facts that a validator found in its dump.
+    /// Asks a database for the facts that a validator found in its dump. Tables that a restore does
+    /// not fill by itself alone are left out of the answer.
     fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command;
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError>;

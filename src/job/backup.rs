@@ -11,7 +11,7 @@ use crate::archive::{
 use crate::engine::{Access, Dump};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug};
 use crate::pipeline::{Chain, Line};
-use crate::transport::{Exited, Input, Limit, Limits, Process, TransportError};
+use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// What came out of a run.
 #[derive(Debug)]
@@ -117,12 +117,20 @@ fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a 
 impl Run<'_> {
     /// Backs one part up and writes down what came of it. Once we are asked to stop, nothing begins.
     async fn record(&self, report: &mut Report, part: Part) {
-        if self.limits.stop.asked() {
-            report.failures.push((Some(part), JobError::Stopped(Limit::Stopped)));
+        if let Some(limit) = self.limits.reached() {
+            report.failures.push((Some(part), JobError::Stopped(limit)));
             return;
         }
         match self.part(&part).await {
-            Ok(manifest) => report.archives.push(manifest),
+            Ok(manifest) => {
+                let address = manifest.address();
+                report.archives.push(manifest);
+                // Publishing has read every stored byte back. An archive whose proof cannot be
+                // written is there all the same; that the store begins to fail is told, too.
+                if let Err(error) = self.prove(address).await {
+                    report.failures.push((Some(part), error));
+                }
+            }
             Err(error) => {
                 let source = self.plan.source.clone();
                 (self.context.watcher)(&Event::DumpFailed { source, part: part.clone() });
@@ -158,13 +166,17 @@ impl Run<'_> {
         let manifest = self.manifest(&address, payload, started, dump, &sealed);
         let (stored, plain) = (sealed.stored, sealed.plain);
         let published = blocking(move || sealed.publish(manifest)).await?;
-        // Publishing has read every stored byte back.
-        let (store, to) = (context.store.clone(), address.clone());
-        let check = Check { level: Level::Stored, at: now(), failure: None };
-        blocking(move || archive::record(store.as_ref(), &to, Proof::default(), check)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
         Ok(published.manifest)
+    }
+
+    async fn prove(&self, address: Address) -> Result<(), JobError> {
+        let store = self.context.store.clone();
+        let check = Check { level: Level::Stored, at: now(), failure: None };
+        blocking(move || archive::record(store.as_ref(), &address, Proof::default(), check))
+            .await
+            .map(drop)
     }
 
     /// Runs the dump through the chain. On the way out, whatever failed first is the error, and

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{JobError, blocking};
 use crate::archive::{self, Archive, ArchiveError};
-use crate::transport::{Limit, Stop};
+use crate::transport::{Limits, Stop};
 
 const PIECE: usize = 128 * 1024;
 
@@ -21,10 +21,8 @@ pub async fn run(
     mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), JobError> {
     let (mut pieces, reading) = read(archive.clone());
-    while let Some(piece) = pieces.recv().await {
-        if stop.asked() {
-            return Err(JobError::Stopped(Limit::Stopped));
-        }
+    let limits = Limits { stall: None, deadline: None, stop: stop.clone() };
+    while let Some(piece) = limits.within(pieces.recv()).await.map_err(JobError::Stopped)? {
         write(&piece).map_err(JobError::Output)?;
     }
     reading.await

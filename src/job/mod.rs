@@ -96,7 +96,7 @@ pub enum JobError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error("{cause}; and its command could not be ended")]
+    #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
     #[error("database `{name}` does not exist on the server")]
     NoDatabase { name: DatabaseName, found: Vec<DatabaseName> },
@@ -110,8 +110,12 @@ pub enum JobError {
     Downgrade { id: ArchiveId, from: u32, container: String, to: u32 },
     #[error("database `{name}` in container `{container}` is not empty")]
     NotEmpty { name: DatabaseName, container: String },
-    #[error("role `{role}` owns the database, but does not exist in container `{container}`")]
-    NoOwner { role: String, container: String },
+    #[error("the database names role `{role}`, which does not exist in container `{container}`")]
+    NoRole { role: String, container: String },
+    #[error("database `{name}` has encoding {found}, the archive has {expected}")]
+    Encoding { name: DatabaseName, expected: String, found: String },
+    #[error("archive `{0}` does not say how its database was made")]
+    NoProperties(ArchiveId),
     #[error("archive `{0}` holds globals, which have no database name")]
     GlobalsNamed(ArchiveId),
     #[error("the restored database differs from the dump: {}", differences(.expected, .found))]
@@ -122,7 +126,7 @@ pub enum JobError {
     UnknownEngine(String),
     #[error("cannot write the dump out")]
     Output(#[source] std::io::Error),
-    #[error("it was stopped: {0}")]
+    #[error("it was not begun or not finished: {0}")]
     Stopped(Limit),
     #[error("a part of it panicked: {0}")]
     Panicked(String),
@@ -182,9 +186,12 @@ impl Explain for JobError {
             Self::NotEmpty { .. } => Some(
                 "choose another name with `--database`, or empty that database first".to_owned(),
             ),
-            Self::NoOwner { .. } => Some(
+            Self::NoRole { .. } => Some(
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
             ),
+            Self::Encoding { .. } => {
+                Some("drop the empty database: a new one is made as it was".to_owned())
+            }
             Self::GlobalsNamed(_) => Some("leave `--database` away".to_owned()),
             _ => None,
         }

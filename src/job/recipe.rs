@@ -24,20 +24,26 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
         manifest.access.password.as_deref().and_then(|reference| reference.parse().ok());
     let access = Access { user: &manifest.access.user, password: password.as_ref() };
     let container = &manifest.workload.container;
-    let payload = archive.location()?;
+    let (folder, payload) = archive.place()?;
 
     let sum = format!("{}  {payload}", manifest.stored.sha256);
-    let mut steps = vec![Step {
-        about: "Check the bytes",
-        line: format!("echo {} | sha256sum --check", quoted(&sum)),
-    }];
+    let mut steps = vec![
+        Step {
+            about: "Go to the store (where Ringbolt runs in a container: to what is mounted there)",
+            line: format!("cd {}", quoted(&folder)),
+        },
+        Step {
+            about: "Check the bytes",
+            line: format!("echo {} | sha256sum --check", quoted(&sum)),
+        },
+    ];
     let load = match &manifest.part {
         Part::Globals => engine.load_globals(&access),
         Part::Database(name) => {
             let restored = format!("{name}_restored");
             let restored = restored.parse().unwrap_or_else(|_| name.clone());
             if let Some(like) = &manifest.database {
-                let create = engine.create(&access, &restored, like);
+                let create = engine.create(&access, &restored, like, manifest.server_major);
                 steps.push(Step {
                     about: "Make a new database",
                     line: docker_exec(container, &create, false),
@@ -54,7 +60,10 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
     };
     steps.push(Step {
         about: match manifest.part {
-            Part::Globals => "Load the globals; roles that exist already are reported and kept",
+            Part::Globals => {
+                "Load the globals into a new server: roles that exist get the dump's passwords, which \
+                 `ringbolt restore` never does"
+            }
             Part::Database(_) => "Load the dump",
         },
         line: format!("{plain} | {}", docker_exec(container, &load, true)),

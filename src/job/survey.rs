@@ -45,6 +45,9 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
             return Err(JobError::NoDatabase { name: name.clone(), found });
         }
     }
+    if plan.databases == Databases::All && server.databases.is_empty() {
+        return Err(JobError::NoDatabases);
+    }
     Ok(Answer { server, tool_version })
 }
 

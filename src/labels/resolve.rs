@@ -40,32 +40,39 @@ pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
     let mut fleet = Fleet::default();
     let mut owners: BTreeMap<Slug, String> = BTreeMap::new();
     for workload in workloads {
-        let name = workload.name.clone();
-        match plan(prefix, workload) {
-            Ok(None) => {}
-            Ok(Some(plan)) => {
-                if let Some(owner) = owners.get(&plan.source) {
+        let (container, running) = (workload.name.clone(), workload.running);
+        let Some(Read { source, result }) = plan(prefix, workload) else { continue };
+        let mut problems = Vec::new();
+        // A stopped container leaves its name to one that runs: they may be old and new of the same.
+        if let (Some(source), true) = (&source, running) {
+            match owners.get(source) {
+                Some(owner) => {
                     let message = format!(
-                        "resolves to the source name `{}`, which container `{owner}` has already",
-                        plan.source
+                        "resolves to the source name `{source}`, which container `{owner}` has already"
                     );
-                    let suggestion = format!("{prefix}.name={}-2", plan.source);
-                    fleet.problems.push(Problem::new(&name, message).suggest(Some(suggestion)));
-                } else {
-                    owners.insert(plan.source.clone(), name);
-                    fleet.plans.push(plan);
+                    let suggestion = format!("{prefix}.name={source}-2");
+                    problems.push(Problem::new(&container, message).suggest(Some(suggestion)));
                 }
+                None => drop(owners.insert(source.clone(), container)),
             }
-            Err(problems) => fleet.problems.extend(problems),
         }
+        match result {
+            Ok(plan) if problems.is_empty() => fleet.plans.push(plan),
+            Ok(_) => {}
+            Err(own) => problems.extend(own),
+        }
+        fleet.problems.extend(problems);
     }
     fleet.plans.sort_by(|a, b| a.source.cmp(&b.source));
     fleet
 }
 
-/// Resolves the workload of a restore: its labels count, but it needs none.
+/// Resolves the workload of a restore: its labels count, but it needs none, and what is wrong with
+/// labels that only concern backups does not stand in the way.
 pub fn target(prefix: &Slug, workload: &Workload) -> Result<Target, Vec<Problem>> {
     let (draft, mut problems) = read(prefix, workload);
+    let concerns = ["engine", "user", "password"].map(|key| format!("{prefix}.{key}"));
+    problems.retain(|problem| problem.key.as_ref().is_some_and(|key| concerns.contains(key)));
     let engine = find_engine(&draft, workload, &mut problems);
     if !workload.running {
         problems.push(Problem::new(&workload.name, "is not running"));
@@ -80,15 +87,19 @@ pub fn target(prefix: &Slug, workload: &Workload) -> Result<Target, Vec<Problem>
     }
 }
 
+/// What one of our workloads resolves to.
+struct Read {
+    /// Its name, also if something else is wrong with it.
+    source: Option<Slug>,
+    result: Result<Plan, Vec<Problem>>,
+}
+
 /// `None`: the workload is not ours.
-fn plan(prefix: &Slug, workload: Workload) -> Result<Option<Plan>, Vec<Problem>> {
+fn plan(prefix: &Slug, workload: Workload) -> Option<Read> {
     let labels = own_labels(prefix, &workload);
-    if labels.is_empty() {
-        return Ok(None);
-    }
     let (draft, mut problems) = read(prefix, &workload);
-    if draft.enable == Some(false) {
-        return Ok(None);
+    if labels.is_empty() || draft.enable == Some(false) {
+        return None;
     }
     if !labels.contains_key("enable") {
         let message = "has labels of ours but is not enabled, so it is not backed up";
@@ -102,16 +113,15 @@ fn plan(prefix: &Slug, workload: Workload) -> Result<Option<Plan>, Vec<Problem>>
     if !workload.running {
         problems.push(Problem::new(&workload.name, "is not running, so it cannot be backed up"));
     }
-    let (Some(engine), Some(source), Some(format), true) =
-        (engine, source, format, problems.is_empty())
+    let (Some(engine), Some(name), Some(format), true) =
+        (engine, source.clone(), format, problems.is_empty())
     else {
-        return Err(problems);
+        return Some(Read { source, result: Err(problems) });
     };
     let defaults = engine.defaults(&workload.env);
-    Ok(Some(Plan {
-        source,
+    let plan = Plan {
+        source: name,
         engine: engine.card().name,
-        // A user of one's own has a password of its own, unless the label names one.
         password: draft.password.or(defaults.password),
         user: draft.user.unwrap_or(defaults.user),
         databases: draft.databases.unwrap_or(defaults.databases),
@@ -123,7 +133,8 @@ fn plan(prefix: &Slug, workload: Workload) -> Result<Option<Plan>, Vec<Problem>>
         stall: draft.stall.unwrap_or(STALL),
         labels,
         workload,
-    }))
+    };
+    Some(Read { source, result: Ok(plan) })
 }
 
 /// The workload's labels under our prefix, without it.

@@ -17,6 +17,7 @@ pub use unchain::Unchain;
 
 use crate::engine::Invalid;
 use crate::model::{ErrorKind, Explain};
+use crate::store::FULL;
 
 /// A stage that failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,7 @@ impl Explain for PipelineError {
         match self {
             Self::Invalid(invalid) => invalid.hint(),
             Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some("the disk is full: make room or choose another store".to_owned())
+                Some(FULL.to_owned())
             }
             _ => None,
         }

@@ -6,7 +6,7 @@ use std::fmt;
 const LONGEST: usize = 240;
 
 /// A path of plain components, separated by `/`. No component is empty, begins with a dot, or
-/// holds anything but ASCII letters, digits and `.`, `_`, `-`, `%`, `@`, `+`.
+/// holds anything but ASCII letters, digits and `.`, `_`, `-`, `%`, `@`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
@@ -47,9 +47,8 @@ impl Key {
 }
 
 fn is_component(component: &str) -> bool {
-    let allowed = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'%' | b'@' | b'+')
-    };
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'%' | b'@');
     !component.is_empty()
         && component.len() <= LONGEST
         && !component.starts_with('.')

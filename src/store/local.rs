@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Claim, Key, Object, Probe, Store, StoreError, Upload};
+use super::{Claim, Key, Object, Orphans, Probe, Store, StoreError, Upload};
 use crate::model::Slug;
 
 const FILE_MODE: u32 = 0o600;
@@ -17,7 +17,9 @@ const FOLDER_MODE: u32 = 0o700;
 /// Temporary files are `.<name>.<number>.tmp` beside the final one; no key begins with a dot.
 const TEMPORARY: &str = ".tmp";
 const LOCK: &str = ".ringbolt.lock";
-const PROBE: &str = ".ringbolt.probe.tmp";
+const PROBE: &str = "ringbolt.probe";
+/// No key of ours has more components.
+const DEEPEST: usize = 3;
 
 #[derive(Debug)]
 struct Local {
@@ -74,25 +76,28 @@ impl Local {
         options.open(self.root.join(LOCK)).map_err(self.failed("lock", LOCK))
     }
 
-    /// Every file below the root, with its path relative to it. Links are not followed.
+    /// Every file that may be ours, with its path. Folders that no key can lead to (`lost+found`,
+    /// `.snapshot`) are not entered, links are not followed.
     fn walk(&self) -> Result<Vec<(PathBuf, fs::Metadata)>, StoreError> {
         let mut found = Vec::new();
-        let mut folders = vec![self.root.clone()];
-        while let Some(folder) = folders.pop() {
-            let failed = |error| match folder == self.root {
-                true => self.unreachable(error),
-                false => self.failed("list", &folder.display())(error),
+        let mut folders = vec![(self.root.clone(), 1)];
+        while let Some((folder, depth)) = folders.pop() {
+            let failed = |error| match depth {
+                1 => self.unreachable(error),
+                _ => self.failed("list", &folder.display())(error),
             };
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let entry = entry.map_err(self.failed("list", &folder.display()))?;
-                let path = entry.path();
+                let ours = entry.file_name().to_str().is_some_and(|name| Key::new(name).is_ok());
                 match entry.metadata() {
-                    Ok(metadata) if metadata.is_dir() => folders.push(path),
-                    Ok(metadata) if metadata.is_file() => found.push((path, metadata)),
+                    Ok(metadata) if metadata.is_dir() && ours && depth < DEEPEST => {
+                        folders.push((entry.path(), depth + 1));
+                    }
+                    Ok(metadata) if metadata.is_file() => found.push((entry.path(), metadata)),
                     Ok(_) => {}
                     // Gone between listing and looking: another process finished its work.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(self.failed("list", &path.display())(error)),
+                    Err(error) => return Err(self.failed("list", &entry.path().display())(error)),
                 }
             }
         }
@@ -117,8 +122,8 @@ impl Store for Local {
         format!("file://{}", self.root.display())
     }
 
-    fn locate(&self, key: &Key) -> String {
-        self.path(key).display().to_string()
+    fn root(&self) -> String {
+        self.root.display().to_string()
     }
 
     fn claim(&self) -> Result<Claim, StoreError> {
@@ -153,10 +158,7 @@ impl Store for Local {
         path.parent().map_or(Ok(()), sync_folder).map_err(self.failed("delete", key))
     }
 
-    fn sweep(
-        &self,
-        also: &mut dyn FnMut(&[Object]) -> Vec<Key>,
-    ) -> Result<Vec<String>, StoreError> {
+    fn sweep(&self, also: Orphans) -> Result<Vec<String>, StoreError> {
         let lock = self.lock_file()?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -164,15 +166,23 @@ impl Store for Local {
             Err(fs::TryLockError::Error(error)) => return Err(self.failed("lock", LOCK)(error)),
         }
         let files = self.walk()?;
+        let unfinished = |(path, _): &(PathBuf, fs::Metadata)| {
+            let key = unfinished_key(path.strip_prefix(&self.root).ok()?)?;
+            Some((path.clone(), key))
+        };
+        let unfinished: Vec<(PathBuf, Key)> = files.iter().filter_map(unfinished).collect();
+        let keys: Vec<Key> = unfinished.iter().map(|(_, key)| key.clone()).collect();
         let mut removed = Vec::new();
-        for (path, _) in files.iter().filter(|(path, _)| is_leftover(path)) {
-            fs::remove_file(path).map_err(self.failed("delete", &path.display()))?;
-            let relative = path.strip_prefix(&self.root).unwrap_or(path);
-            removed.push(relative.display().to_string());
-        }
-        for key in also(&self.objects(&files)) {
+        // The unfinished files go last: they are what tells an orphan from a stranger's file, also
+        // after a crash in here.
+        for key in also(&keys, &self.objects(&files)) {
             self.delete(&key)?;
             removed.push(key.to_string());
+        }
+        for (path, _) in unfinished {
+            fs::remove_file(&path).map_err(self.failed("delete", &path.display()))?;
+            let relative = path.strip_prefix(&self.root).unwrap_or(&path);
+            removed.push(relative.display().to_string());
         }
         Ok(removed)
     }
@@ -183,8 +193,9 @@ impl Store for Local {
         if !existing.is_dir() {
             return Err(self.unreachable(io::ErrorKind::NotADirectory.into()));
         }
-        let probe = existing.join(PROBE);
-        let written = fs::write(&probe, b"ringbolt").and_then(|()| fs::read(&probe));
+        let (mut file, probe) =
+            create_beside(existing, PROBE).map_err(self.failed("write", PROBE))?;
+        let written = file.write_all(b"ringbolt").and_then(|()| fs::read(&probe));
         let removed = fs::remove_file(&probe);
         written.and(removed).map_err(self.failed("write", PROBE))?;
         let space = rustix::fs::statvfs(existing).map_err(io::Error::from);
@@ -249,6 +260,8 @@ fn create_beside(folder: &Path, name: &str) -> io::Result<(File, PathBuf)> {
 /// Makes a file durable under its final name.
 fn commit(file: &File, temporary: &Path, target: &Path) -> io::Result<()> {
     file.sync_all()?;
+    // Who reads it back shall read the disk and not the memory of what was written.
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
     fs::rename(temporary, target)?;
     target.parent().map_or(Ok(()), sync_folder)
 }
@@ -273,10 +286,12 @@ fn folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a file is one of our temporary files: a name that only [`Local::create`] gives.
-fn is_leftover(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let stem = name.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY));
-    let id = stem.and_then(|stem| stem.split('.').next());
-    id.is_some_and(|id| id.parse::<crate::model::ArchiveId>().is_ok())
+/// The key that one of our temporary files was to become. Only [`create_beside`] makes such names.
+fn unfinished_key(relative: &Path) -> Option<Key> {
+    let name = relative.file_name()?.to_str()?;
+    let stem = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?;
+    let (name, number) = stem.rsplit_once('.')?;
+    let _is_number: u32 = number.parse().ok()?;
+    let _is_archive: crate::model::ArchiveId = name.split('.').next()?.parse().ok()?;
+    Key::new(relative.with_file_name(name).to_str()?).ok()
 }

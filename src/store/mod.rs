@@ -35,8 +35,8 @@ pub trait Store: Debug + Send + Sync {
     /// Where it is, without secrets.
     fn url(&self) -> String;
 
-    /// Where an object is, in words that stock tools understand: a path or a URL.
-    fn locate(&self, key: &Key) -> String;
+    /// Where its keys begin, in words that stock tools understand: a path or a URL.
+    fn root(&self) -> String;
 
     /// Claims the store for writing. A sweep waits for nobody and starts only when no claim is held,
     /// so it never takes a running backup for a leftover.
@@ -53,10 +53,9 @@ pub trait Store: Debug + Send + Sync {
     /// Removes an object; one that is not there is an error.
     fn delete(&self, key: &Key) -> Result<(), StoreError>;
 
-    /// Removes what crashed uploads left, if nobody holds a [`Claim`]. `also` may name further
-    /// objects to remove under the same lock. Returns what was removed.
-    fn sweep(&self, also: &mut dyn FnMut(&[Object]) -> Vec<Key>)
-    -> Result<Vec<String>, StoreError>;
+    /// Removes what crashed uploads left, if nobody holds a [`Claim`]. `also` is told what was being
+    /// written and what is committed, and may name objects that go first. Returns what was removed.
+    fn sweep(&self, also: Orphans) -> Result<Vec<String>, StoreError>;
 
     /// Finds out whether an archive could be written, and leaves nothing behind.
     fn probe(&self) -> Result<Probe, StoreError>;
@@ -70,6 +69,9 @@ pub trait Upload: Write + Debug + Send {
     /// Makes the object durable and visible, in this order.
     fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
+
+/// Of the keys that were being written and the committed objects, those that nobody will complete.
+pub type Orphans<'a> = &'a dyn Fn(&[Key], &[Object]) -> Vec<Key>;
 
 /// Held while something is written.
 #[derive(Debug)]
@@ -125,9 +127,7 @@ impl Explain for StoreError {
             }
             Self::Unreachable { .. } => Some("is the directory mounted?".to_owned()),
             Self::Io { source, .. } => match source.kind() {
-                Io::StorageFull => {
-                    Some("the disk is full: make room or choose another store".to_owned())
-                }
+                Io::StorageFull => Some(FULL.to_owned()),
                 Io::PermissionDenied => {
                     Some("the store must be writable for the user that runs Ringbolt".to_owned())
                 }
@@ -138,6 +138,9 @@ impl Explain for StoreError {
         }
     }
 }
+
+/// What to do about a full disk.
+pub const FULL: &str = "the disk is full: make room or choose another store";
 
 /// Opens a store by its URL. Nothing is read or written yet.
 ///

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -17,6 +18,8 @@ use crate::model::{Command, Secret, SecretRef, Value, Workload};
 
 /// The variable that marks a command's processes.
 const MARK: &str = "RINGBOLT_RUN";
+/// How long the container may take to answer how many processes are left.
+const ANSWER_TIME: Duration = Duration::from_mins(1);
 /// `$1` is the mark, `$2` the signal. Uses only what POSIX and BusyBox have; reading another's
 /// environment works because both commands run as the same user.
 ///
@@ -27,6 +30,9 @@ const MARK: &str = "RINGBOLT_RUN";
 /// number of processes that are left: Docker's own word is not enough, for when a stream is cut it
 /// calls the command ended, with code 126, while it still runs.
 const SIGNAL: &str = r#"
+for tool in tr grep cut cat wc sleep; do
+  command -v $tool >/dev/null || { echo "the image has no $tool"; exit; }
+done
 marked() {
   for directory in /proc/[0-9]*; do
     if tr '\0' '\n' <"$directory/environ" | grep -qxF "$1"; then
@@ -52,7 +58,7 @@ marked "$1" | wc -l
 
 /// Docker exec into one container.
 #[derive(Debug)]
-pub struct DockerExec {
+pub(super) struct DockerExec {
     docker: Docker,
     workload: Workload,
     secrets: PathBuf,
@@ -172,10 +178,17 @@ impl Control for Handle {
             let (_, mut output, _) =
                 self.docker.exec(&self.workload, &argv, Vec::new(), false).await?;
             let mut said = Vec::new();
-            while let Some(frame) = output.next().await {
-                if let Frame::Stdout(piece) = frame? {
-                    said.extend_from_slice(&piece);
+            let listening = async {
+                while let Some(frame) = output.next().await {
+                    if let Frame::Stdout(piece) = frame? {
+                        said.extend_from_slice(&piece);
+                    }
                 }
+                Ok::<(), DockerError>(())
+            };
+            match tokio::time::timeout(ANSWER_TIME, listening).await {
+                Ok(heard) => heard?,
+                Err(_) => said = b"nothing in time".to_vec(),
             }
             let said = String::from_utf8_lossy(&said);
             said.trim().parse().map_err(|_| TransportError::Kill {
@@ -184,9 +197,5 @@ impl Control for Handle {
                 why: format!("the image's shell answered `{}`", said.trim()),
             })
         })
-    }
-
-    fn container_runs(&self) -> BoxFuture<'_, Result<bool, DockerError>> {
-        Box::pin(self.docker.runs(&self.workload))
     }
 }

@@ -50,7 +50,7 @@ impl Stop {
     }
 
     /// Waits until somebody asks.
-    async fn wait(&self) {
+    pub async fn wait(&self) {
         let mut receiver = self.0.clone();
         if receiver.wait_for(|asked| *asked).await.is_err() {
             // Nobody is left who could ask.
@@ -66,6 +66,12 @@ impl Stopper {
 }
 
 impl Limits {
+    /// The limit that is reached already, so that nothing more should begin.
+    pub fn reached(&self) -> Option<Limit> {
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if self.stop.asked() { Some(Limit::Stopped) } else { late.then_some(Limit::TimedOut) }
+    }
+
     /// Waits for something, within the limits.
     ///
     /// # Errors

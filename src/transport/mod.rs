@@ -12,11 +12,11 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
-pub use docker_exec::DockerExec;
+use docker_exec::DockerExec;
 pub use limits::{Limit, Limits, Stop, Stopper};
 pub use process::{Exited, Process, Stdin};
 
-use crate::docker::{Docker, DockerError};
+use crate::docker::{CUT_HINT, Docker, DockerError};
 use crate::model::{Command, ErrorKind, Explain, Workload};
 
 /// Every way to run a command. The first one that reaches a workload is taken.
@@ -104,11 +104,7 @@ impl Explain for TransportError {
             Self::Failed { code: 126 | 127, program, .. } => {
                 Some(format!("the image has no `{program}`: is the `engine` label right?"))
             }
-            Self::Cut { .. } => Some(
-                "if a proxy stands before the Docker socket, raise its time limits \
-                 (HAProxy: `timeout client`, `timeout server`, `timeout tunnel`)"
-                    .to_owned(),
-            ),
+            Self::Cut { .. } => Some(CUT_HINT.to_owned()),
             Self::Limit { limit: Limit::Stalled(_), .. } => {
                 Some("a slow dump needs a longer `stall` label".to_owned())
             }

@@ -32,8 +32,6 @@ pub(super) trait Control: Send + Sync {
     /// Sends a signal to the command and everything it started. Returns how many of these
     /// processes are left.
     fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<u64, TransportError>>;
-
-    fn container_runs(&self) -> BoxFuture<'_, Result<bool, DockerError>>;
 }
 
 /// A command at work. End it with [`Process::finish`] or [`Process::abort`].
@@ -141,26 +139,29 @@ impl Process {
     /// # Errors
     /// [`TransportError::Kill`] if something of it still runs, or nobody can tell.
     pub async fn abort(self) -> Result<(), TransportError> {
+        let Self { program, container, mut output, input, control, .. } = self;
+        drop(input);
+        // Output that nobody reads would block Docker's own handling of the command's end, and with it
+        // of every other command in the container.
+        let draining = tokio::spawn(async move { while output.next().await.is_some() {} });
+        let mut left = 0;
         for signal in ["TERM", "KILL"] {
-            let deadline = Instant::now() + GRACE;
-            loop {
-                match self.control.signal(signal).await {
-                    Ok(0) => return Ok(()),
-                    Ok(_) if Instant::now() >= deadline => break,
-                    Ok(_) => tokio::time::sleep(PAUSE).await,
-                    // Where no container runs, no command does.
-                    Err(error) => {
-                        return if self.control.container_runs().await? {
-                            Err(error)
-                        } else {
-                            Ok(())
-                        };
-                    }
+            match end(control.as_ref(), signal).await {
+                Ok(0) => {
+                    draining.abort();
+                    return Ok(());
+                }
+                Ok(number) => left = number,
+                Err(error) => {
+                    draining.abort();
+                    return Err(error);
                 }
             }
+            // Whoever stands between us and Docker may have stopped passing anything on.
+            draining.abort();
         }
-        let why = "it survived SIGKILL".to_owned();
-        Err(TransportError::Kill { program: self.program, container: self.container, why })
+        let why = format!("{left} of its processes survived SIGKILL");
+        Err(TransportError::Kill { program, container, why })
     }
 
     pub fn limit(&self, limit: Limit) -> TransportError {
@@ -244,5 +245,24 @@ async fn ended_within(
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));
+    }
+}
+
+/// Sends a signal until nothing of the command is left, or a grace period is over. Returns how many
+/// processes are left.
+async fn end(control: &dyn Control, signal: &str) -> Result<u64, TransportError> {
+    let deadline = Instant::now() + GRACE;
+    loop {
+        let left = match control.signal(signal).await {
+            // Where no container runs, no command does.
+            Err(TransportError::Docker(error)) if error.is_gone() => return Ok(0),
+            other => other?,
+        };
+        // A command that Docker has not started yet has no process, and no exit code either.
+        let ended = matches!(control.state().await?, ExecState::Ended(Some(_)));
+        if (left == 0 && ended) || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }

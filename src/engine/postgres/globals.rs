@@ -4,7 +4,7 @@
 //! that exists, or worse: changes that role's password. So what exists is kept as it is, and only
 //! the rest is created.
 
-use super::sql::{Scanner, Token};
+use super::sql::{Scanner, Token, Word, words};
 use crate::engine::EngineError;
 use crate::model::Server;
 
@@ -20,38 +20,54 @@ pub(super) fn adapt(dump: &str, server: &Server) -> Result<Adapted, EngineError>
     let mut tablespaces = String::new();
     let (mut created, mut kept) = (Vec::new(), Vec::new());
     for statement in statements(dump)? {
-        let words: Vec<&str> = statement.split_ascii_whitespace().take(4).collect();
-        let line = format!("{statement};\n");
-        match words.as_slice() {
-            // Session settings and memberships harm nothing when they come twice.
-            ["SET", ..] => roles.push_str(&line),
-            ["GRANT" | "REVOKE", ..] if !statement.contains(" ON TABLESPACE ") => {
-                roles.push_str(&line);
+        let words = words(&statement);
+        let word = |at: usize| words.get(at).map(|word| word.text.as_str()).unwrap_or_default();
+        let after = |keyword: &str| {
+            let at = words.iter().rposition(|word| !word.quoted && word.text == keyword)?;
+            words.get(at + 1).map(|word| word.text.clone())
+        };
+        let unreadable = || EngineError::Globals(format!("no name in `{statement}`"));
+        let (what, name) = match (word(0), word(1), word(2)) {
+            ("SET", ..) => {
+                roles.push_str(&format!("{statement};\n"));
+                continue;
             }
-            ["CREATE" | "ALTER", "ROLE", ..] | ["COMMENT", "ON", "ROLE", ..] => {
-                let name = name_after(&statement, "ROLE ")?;
-                if server.roles.contains(&name) {
-                    note(&mut kept, format!("role {name}"));
-                } else {
-                    note(&mut created, format!("role {name}"));
-                    roles.push_str(&line);
-                }
+            // A role's settings in one database travel with that database.
+            ("ALTER", "ROLE", _) if word(3) == "IN" && word(4) == "DATABASE" => continue,
+            ("CREATE" | "ALTER", "ROLE", name) => ("role", name.to_owned()),
+            ("COMMENT", "ON", "ROLE") => ("role", word(3).to_owned()),
+            ("CREATE" | "ALTER", "TABLESPACE", name) => ("table space", name.to_owned()),
+            ("COMMENT", "ON", "TABLESPACE") => ("table space", word(3).to_owned()),
+            ("GRANT" | "REVOKE", ..) if after("TABLESPACE").is_some() => {
+                ("table space", after("TABLESPACE").ok_or_else(unreadable)?)
             }
-            _ if statement.contains("TABLESPACE ") => {
-                let name = name_after(&statement, "TABLESPACE ")?;
-                if server.tablespaces.contains(&name) {
-                    note(&mut kept, format!("table space {name}"));
-                } else {
-                    note(&mut created, format!("table space {name}"));
-                    tablespaces.push_str(&line);
-                }
-            }
-            // Labels, configuration parameters' grants and what later versions add.
-            _ => roles.push_str(&line),
+            // Memberships and rights belong to who receives them.
+            ("GRANT", ..) => ("role", after("TO").ok_or_else(unreadable)?),
+            ("REVOKE", ..) => ("role", after("FROM").ok_or_else(unreadable)?),
+            ("SECURITY", "LABEL", _) => ("role", after("ROLE").ok_or_else(unreadable)?),
+            _ => return Err(EngineError::Globals(format!("`{statement}` is not known"))),
+        };
+        let known = if what == "role" { &server.roles } else { &server.tablespaces };
+        if known.contains(&name) {
+            note(&mut kept, format!("{what} {name}"));
+            continue;
         }
+        note(&mut created, format!("{what} {name}"));
+        let script = if what == "role" { &mut roles } else { &mut tablespaces };
+        script.push_str(&format!("{};\n", without_grantor(&statement, &words)));
     }
     // A table space cannot be created inside a transaction.
     Ok(Adapted { script: format!("BEGIN;\n{roles}COMMIT;\n{tablespaces}"), created, kept })
+}
+
+/// Leaves `GRANTED BY` away: the source's superuser may have another name here, and from version 16
+/// only a role with the right to grant may stand there.
+fn without_grantor<'a>(statement: &'a str, words: &[Word]) -> &'a str {
+    let granted = words.iter().position(|word| !word.quoted && word.text == "GRANTED");
+    match granted {
+        Some(at) if words[0].text == "GRANT" => statement[..words[at].start].trim_end(),
+        _ => statement,
+    }
 }
 
 fn note(list: &mut Vec<String>, name: String) {
@@ -75,14 +91,6 @@ fn statements(dump: &str) -> Result<Vec<String>, EngineError> {
     whole.ok_or_else(|| EngineError::Globals("it ends within a statement".to_owned()))
 }
 
-/// The identifier behind a keyword, unquoted.
-fn name_after(statement: &str, keyword: &str) -> Result<String, EngineError> {
-    let unreadable = || EngineError::Globals(format!("no name in `{statement}`"));
-    let at = statement.find(keyword).ok_or_else(unreadable)?;
-    let rest = &statement[at + keyword.len()..];
-    super::text::leading_identifier(rest).map(|(name, _)| name).ok_or_else(unreadable)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +101,9 @@ mod tests {
             SET client_encoding = 'UTF8';\n\
             CREATE ROLE \"App;Role\";\nALTER ROLE \"App;Role\" WITH LOGIN PASSWORD 'SCRAM;x';\n\
             CREATE ROLE postgres;\nALTER ROLE postgres WITH SUPERUSER PASSWORD 'y';\n\
-            GRANT \"App;Role\" TO reader GRANTED BY postgres;\n\
+            GRANT reader TO \"App;Role\" WITH ADMIN OPTION GRANTED BY postgres;\n\
+            GRANT \"App;Role\" TO postgres GRANTED BY postgres;\n\
+            ALTER ROLE \"App;Role\" IN DATABASE shop SET work_mem TO '8MB';\n\
             CREATE TABLESPACE fast OWNER postgres LOCATION '/fast';\n\
             GRANT ALL ON TABLESPACE fast TO reader;\n";
         let server = Server {
@@ -111,7 +121,7 @@ mod tests {
             adapted.script,
             "BEGIN;\nSET client_encoding = 'UTF8';\n\
              CREATE ROLE \"App;Role\";\nALTER ROLE \"App;Role\" WITH LOGIN PASSWORD 'SCRAM;x';\n\
-             GRANT \"App;Role\" TO reader GRANTED BY postgres;\nCOMMIT;\n\
+             GRANT reader TO \"App;Role\" WITH ADMIN OPTION;\nCOMMIT;\n\
              CREATE TABLESPACE fast OWNER postgres LOCATION '/fast';\n\
              GRANT ALL ON TABLESPACE fast TO reader;\n"
         );

@@ -26,8 +26,6 @@ static CARD: Card = Card {
         "postgresql",
         "postgis",
         "pgvector",
-        "timescaledb",
-        "timescaledb-ha",
         "pgautoupgrade",
         "pgvecto-rs",
         "supabase-postgres",
@@ -37,6 +35,9 @@ static CARD: Card = Card {
         Format { name: "plain", extension: "sql" },
     ],
 };
+
+/// The first version that knows other locale providers than libc.
+const PROVIDERS_SINCE: u32 = 15;
 
 /// The database that every cluster has for those who only want to ask.
 const MAINTENANCE: &str = "postgres";
@@ -69,7 +70,7 @@ impl Engine for Postgres {
     }
 
     fn probe(&self, access: &Access) -> Command {
-        psql(access, MAINTENANCE).stdin(queries::PROBE)
+        ask(access, MAINTENANCE, queries::PROBE)
     }
 
     fn read_probe(&self, answer: &[u8]) -> Result<Server, EngineError> {
@@ -91,14 +92,14 @@ impl Engine for Postgres {
                 warnings: Vec::new(),
             },
             Part::Globals if server.superuser => Dump {
-                command: connect(Command::new(["pg_dumpall", "--globals-only"]), access),
+                command: utf8(connect(Command::new(["pg_dumpall", "--globals-only"]), access)),
                 warnings: Vec::new(),
             },
             Part::Globals => Dump {
-                command: connect(
+                command: utf8(connect(
                     Command::new(["pg_dumpall", "--globals-only", "--no-role-passwords"]),
                     access,
-                ),
+                )),
                 warnings: vec![format!(
                     "user `{}` is no superuser: the globals hold no role's password",
                     access.user
@@ -124,7 +125,7 @@ impl Engine for Postgres {
         Restore { load }
     }
 
-    fn create(&self, access: &Access, name: &DatabaseName, like: &Database) -> Command {
+    fn create(&self, access: &Access, name: &DatabaseName, like: &Database, major: u32) -> Command {
         let mut command = connect(Command::new(["createdb"]), access)
             .arg("--template=template0")
             .arg(format!("--owner={}", like.owner))
@@ -141,6 +142,8 @@ impl Engine for Postgres {
                     .arg("--locale-provider=builtin")
                     .arg(format!("--builtin-locale={locale}"));
             }
+            // Its template may be of another provider.
+            _ if major >= PROVIDERS_SINCE => command = command.arg("--locale-provider=libc"),
             _ => {}
         }
         // A name may begin with a dash; after `--` it is a name all the same.
@@ -154,11 +157,11 @@ impl Engine for Postgres {
         name: &DatabaseName,
         like: &Database,
     ) -> Command {
-        psql(access, MAINTENANCE).stdin(queries::settle(staged, name, like))
+        ask(access, MAINTENANCE, &queries::settle(staged, name, like))
     }
 
     fn discard(&self, access: &Access, staged: &DatabaseName) -> Command {
-        connect(Command::new(["dropdb", "--if-exists"]), access).arg("--").arg(staged.as_str())
+        ask(access, MAINTENANCE, &queries::discard(staged))
     }
 
     fn globals(
@@ -169,23 +172,23 @@ impl Engine for Postgres {
     ) -> Result<GlobalsRestore, EngineError> {
         let adapted = globals::adapt(dump, server)?;
         Ok(GlobalsRestore {
-            load: psql(access, MAINTENANCE).stdin(adapted.script),
+            load: ask(access, MAINTENANCE, &adapted.script),
             created: adapted.created,
             kept: adapted.kept,
         })
     }
 
     fn load_globals(&self, access: &Access) -> Command {
-        // Roles that exist already are errors here, and harmless: psql goes on.
+        // For an empty server: psql goes on where a role exists, and gives it the dump's attributes.
         connect(Command::new(["psql", "--no-psqlrc", "--quiet"]), access).arg(dbname(MAINTENANCE))
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {
-        psql(access, name.as_str()).stdin(queries::COUNT_OBJECTS)
+        ask(access, name.as_str(), queries::COUNT_OBJECTS)
     }
 
     fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command {
-        psql(access, name.as_str()).stdin(queries::ask_facts(facts))
+        ask(access, name.as_str(), &queries::ask_facts(facts))
     }
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
@@ -200,6 +203,17 @@ fn psql(access: &Access, database: &str) -> Command {
         .arg("--set=ON_ERROR_STOP=1")
         .arg("--file=-")
         .arg(dbname(database))
+}
+
+/// A script for [`psql`], free of limits that an operator has set for a role or a database.
+fn ask(access: &Access, database: &str, script: &str) -> Command {
+    let unlimited = "SET statement_timeout = 0;\nSET lock_timeout = 0;\n";
+    utf8(psql(access, database)).stdin(format!("{unlimited}{script}"))
+}
+
+/// Makes a tool speak UTF-8, whatever the server's encoding is.
+fn utf8(command: Command) -> Command {
+    command.env("PGCLIENTENCODING", Value::Text("UTF8".to_owned()))
 }
 
 /// Adds user and password. The password travels in the environment; `--no-password` makes a missing

@@ -39,21 +39,26 @@ SELECT json_build_object(
             'grantable', a.is_grantable))
           FROM aclexplode(d.datacl) a) END
     ) ORDER BY d.datname), '[]')
-    FROM pg_database d WHERE d.datallowconn AND NOT d.datistemplate)
+    -- A limit of -2 marks a database whose removal was interrupted.
+    FROM pg_database d
+    WHERE d.datallowconn AND NOT d.datistemplate AND d.datconnlimit <> -2)
 );
 ";
 
-/// Counts what people put into a database; a fresh one has none of it.
+/// Counts what was made in a database since its cluster was: object ids below 16384 are initdb's.
+/// <https://www.postgresql.org/docs/current/system-catalog-initial-data.html#SYSTEM-CATALOG-OID-ASSIGNMENT>
 pub(super) const COUNT_OBJECTS: &str = r"
-SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname !~ '^(pg_|information_schema$)')
-     + (SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE n.nspname !~ '^(pg_|information_schema$)')
-     + (SELECT count(*) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-        WHERE n.nspname !~ '^(pg_|information_schema$)')
-     + (SELECT count(*) FROM pg_namespace n
-        WHERE n.nspname !~ '^(pg_|information_schema$|public$)')
-     + (SELECT count(*) FROM pg_extension WHERE extname <> 'plpgsql')
+SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_proc WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_type WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_operator WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_cast WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_namespace WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_extension WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_default_acl)
+     + (SELECT count(*) FROM pg_event_trigger)
+     + (SELECT count(*) FROM pg_foreign_data_wrapper)
+     + (SELECT count(*) FROM pg_publication)
      + (SELECT count(*) FROM pg_largeobject_metadata);
 ";
 
@@ -120,6 +125,17 @@ const LISTS: [&str; 6] = [
     "unix_socket_directories",
 ];
 
+/// Ends whatever still runs in a database, and drops it.
+pub(super) fn discard(staged: &DatabaseName) -> String {
+    let name = staged.as_str();
+    format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {};\n\
+         DROP DATABASE IF EXISTS {};\n",
+        literal(name),
+        identifier(name)
+    )
+}
+
 /// What `pg_dump --create` would have said of the database, under the name it is restored to, and
 /// the final name as the last act.
 pub(super) fn settle(staged: &DatabaseName, name: &DatabaseName, like: &Database) -> String {
@@ -129,6 +145,7 @@ pub(super) fn settle(staged: &DatabaseName, name: &DatabaseName, like: &Database
         script.push_str(&statement);
         script.push_str(";\n");
     };
+    say(format!("ALTER DATABASE {database} OWNER TO {}", identifier(&like.owner)));
     if let Some(comment) = &like.comment {
         say(format!("COMMENT ON DATABASE {database} IS {}", literal(comment)));
     }
@@ -161,15 +178,24 @@ pub(super) fn settle(staged: &DatabaseName, name: &DatabaseName, like: &Database
     script
 }
 
+/// Counts rows as the dump has them. A table of an extension is left out: `CREATE EXTENSION` fills it,
+/// and the dump holds only what people added (`pg_extension_config_dump`). So is a table whose name
+/// a dump in another encoding than UTF-8 could not tell us.
 pub(super) fn ask_facts(facts: &Facts) -> String {
+    let readable = |text: &str| !text.contains(char::REPLACEMENT_CHARACTER);
     let mut script = String::from("SELECT count(*) FROM pg_largeobject_metadata;\n");
     for TableRows { schema, table, .. } in &facts.tables {
+        if !readable(schema) || !readable(table) {
+            continue;
+        }
+        let name = format!("{}.{}", identifier(schema), identifier(table));
         script.push_str(&format!(
-            "SELECT json_build_object('schema', {}, 'table', {}, 'rows', count(*)) FROM ONLY {}.{};\n",
+            "SELECT json_build_object('schema', {}, 'table', {}, 'rows', count(*)) FROM ONLY {name} \
+             HAVING NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass \
+             AND objid = {}::regclass AND deptype = 'e');\n",
             literal(schema),
             literal(table),
-            identifier(schema),
-            identifier(table),
+            literal(&name),
         ));
     }
     script
@@ -216,7 +242,8 @@ mod tests {
         let script = settle(&"b".parse().unwrap(), &"c\"d".parse().unwrap(), &like);
         assert_eq!(
             script,
-            "COMMENT ON DATABASE \"b\" IS E'it''s a \\\\ backslash';\n\
+            "ALTER DATABASE \"b\" OWNER TO \"o\"\"; DROP DATABASE x; --\";\n\
+             COMMENT ON DATABASE \"b\" IS E'it''s a \\\\ backslash';\n\
              ALTER DATABASE \"b\" SET \"search_path\" TO \"$user\", public;\n\
              REVOKE ALL ON DATABASE \"b\" FROM PUBLIC;\n\
              REVOKE ALL ON DATABASE \"b\" FROM \"o\"\"; DROP DATABASE x; --\";\n\

@@ -18,6 +18,46 @@ pub(super) fn literal(text: &str) -> String {
     }
 }
 
+/// A word of a statement: a bare one as it is written, a quoted identifier without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) text: String,
+    pub(super) quoted: bool,
+    /// Where it begins in the statement.
+    pub(super) start: usize,
+}
+
+/// Splits a statement at white space, outside of quotes.
+pub(super) fn words(statement: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let (mut open, mut quote) = (false, None);
+    let mut characters = statement.char_indices().peekable();
+    while let Some((start, character)) = characters.next() {
+        match quote {
+            // A doubled quote is a quoted one, and falls through as a character of the word.
+            Some(end) if character == end && characters.next_if(|c| c.1 == end).is_none() => {
+                quote = None;
+                continue;
+            }
+            None if character.is_whitespace() => {
+                open = false;
+                continue;
+            }
+            _ => {}
+        }
+        if !open {
+            words.push(Word { text: String::new(), quoted: character == '"', start });
+            open = true;
+        }
+        if quote.is_none() && matches!(character, '"' | '\'') {
+            quote = Some(character);
+        } else if let Some(word) = words.last_mut() {
+            word.text.push(character);
+        }
+    }
+    words
+}
+
 /// A statement longer than this is only remembered by its beginning.
 const LONGEST: usize = 1 << 20;
 
@@ -247,6 +287,24 @@ mod tests {
         check("SELECT /* ; /* ; */ ; */ 1;", &["S SELECT /* ; /* ; */ ; */ 1"]);
         check("SELECT 1 -- a; 'b\n+ 1;", &["S SELECT 1 -- a; 'b\n+ 1"]);
         check("SELECT 1 - -1;", &["S SELECT 1 - -1"]);
+    }
+
+    #[test]
+    fn words_respect_quotes() {
+        let found = words("GRANT \"a \"\"TO b\"  TO app WITH 'x  y'");
+        let shown: Vec<_> = found.iter().map(|word| (word.text.as_str(), word.quoted)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("GRANT", false),
+                ("a \"TO b", true),
+                ("TO", false),
+                ("app", false),
+                ("WITH", false),
+                ("x  y", false)
+            ]
+        );
+        assert_eq!(&"GRANT x"[found[0].start..], "GRANT x");
     }
 
     #[test]

@@ -232,7 +232,7 @@ fn copied_table(statement: &[u8]) -> Option<(String, String)> {
 }
 
 /// Splits off a leading identifier, quoted or not.
-pub(super) fn leading_identifier(text: &str) -> Option<(String, &str)> {
+fn leading_identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(['.', ' ', '(', ';']).unwrap_or(text.len());
         return (end > 0).then(|| (text[..end].to_owned(), &text[end..]));
