@@ -10,7 +10,7 @@ use ringbolt::labels::resolve;
 use ringbolt::model::Workload;
 use serde_json::Value;
 
-use crate::world::Ran;
+use crate::world::{Ran, World, docker};
 
 /// `${NAME:-default}` as Compose reads it without the variable.
 fn default_of(text: &str) -> &str {
@@ -25,6 +25,39 @@ fn strings(service: &Value, key: &str) -> BTreeMap<String, String> {
     pairs
         .map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned()))
         .collect()
+}
+
+/// The image that the demonstration has built, as a user who is in the socket's group and nothing else.
+fn the_image_needs_no_root() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+
+    let world = World::new();
+    world.postgres("db", &[("enable", "true")], &[]);
+    std::fs::create_dir(world.store()).unwrap();
+    chown(world.store(), Some(65532), Some(65532)).unwrap();
+    let socket = "/var/run/docker.sock";
+    let group = std::fs::metadata(socket).unwrap().gid().to_string();
+    let (socket, store) =
+        (format!("{socket}:{socket}"), format!("{}:/backups", world.store().display()));
+    let prefix = format!("RINGBOLT_LABELS__PREFIX={}", world.prefix);
+    let run = |more: &[&str]| {
+        let always = [
+            "run",
+            "--rm",
+            "--user",
+            "65532:65532",
+            "--volume",
+            &socket,
+            "--volume",
+            &store,
+            "--env",
+            &prefix,
+        ];
+        docker(&[&always, more, &["ringbolt:local", "backup"]].concat())
+    };
+    run(&[]).expect(3).says(&format!("--group-add {group}"));
+    run(&["--group-add", &group]).expect(0);
+    assert_eq!(world.list().len(), 2);
 }
 
 #[test]
@@ -59,10 +92,11 @@ fn the_demonstration_runs_and_cleans_up() {
     let ran = Ran::of(Command::new("docker/demo").current_dir(root)).expect(0);
     assert!(ran.stdout.contains("Equal: same rows, same checksums, same grants."), "{ran:?}");
     assert!(ran.stdout.contains("verified"), "{ran:?}");
+    the_image_needs_no_root();
     Ran::of(Command::new("docker/demo").arg("--down").current_dir(root)).expect(0);
     let filter = "label=com.docker.compose.project=ringbolt-demo";
     for what in [&["ps", "--all"][..], &["volume", "ls"], &["network", "ls"]] {
-        let left = crate::world::docker(&[what, &["--quiet", "--filter", filter]].concat());
+        let left = docker(&[what, &["--quiet", "--filter", filter]].concat());
         assert_eq!(left.expect(0).stdout, "", "{what:?}");
     }
 }

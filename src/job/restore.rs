@@ -3,12 +3,17 @@
 //! A new database is filled under a name of its own and gets its final name when everything is in
 //! it and counted: like an archive, it is there whole or not at all.
 
+use std::time::Duration;
+
 use super::{Context, Event, JobError, cat, engine_named, random};
 use crate::archive::Archive;
 use crate::engine::{Engine, EngineError};
 use crate::labels::{self, Target};
 use crate::model::{Command, Database, DatabaseName, Facts, Part, Server, TableRows, Workload};
-use crate::transport::{self, Input, Limits, Process, Stdin, Transport, TransportError};
+use crate::transport::{self, Input, Limits, Process, Stdin, Stop, Transport, TransportError};
+
+/// How long the removal of a half-filled database may take.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a restore did.
 #[derive(Debug)]
@@ -115,14 +120,13 @@ impl Into<'_> {
             return Ok(Restored::Database { name, facts });
         }
         let staged = staged_name(&name, random());
-        self.answer(&engine.create(&access, &staged, like, self.server.major)).await?;
-        let filled = match self.fill(archive, &staged).await {
-            Ok(facts) => {
-                let settled = self.answer(&engine.settle(&access, &staged, &name, like)).await;
-                settled.map(|_| facts)
-            }
-            Err(error) => Err(error),
-        };
+        let filled = async {
+            self.answer(&engine.create(&access, &staged, like, self.server.major)).await?;
+            let facts = self.fill(archive, &staged).await?;
+            self.answer(&engine.settle(&access, &staged, &name, like)).await?;
+            Ok(facts)
+        }
+        .await;
         match filled {
             Ok(facts) => Ok(Restored::Database { name, facts }),
             Err(cause) => match self.discard(&staged).await {
@@ -136,7 +140,7 @@ impl Into<'_> {
 
     /// Removes a half-filled database, also after we were asked to stop.
     async fn discard(&self, staged: &DatabaseName) -> Result<Vec<u8>, JobError> {
-        let limits = Limits { stall: None, deadline: None, stop: transport::Stop::never() };
+        let limits = Limits { stall: Some(PATIENCE), deadline: None, stop: Stop::never() };
         let Context { docker, secrets, .. } = self.context;
         let transport = transport::open(docker, self.workload, secrets, random(), &limits)?;
         let command = self.engine().discard(&self.target.access(), staged);
