@@ -262,16 +262,6 @@ fn an_extension_with_tables_of_its_own_restores() {
 }
 
 #[test]
-fn limits_that_an_operator_set_do_not_end_a_restore() {
-    let world = World::new();
-    let server = world.postgres("db", &[("enable", "true")], &[]);
-    server.sql("keeper", "CREATE TABLE t AS SELECT i FROM generate_series(1, 500000) i; ALTER ROLE keeper SET statement_timeout = '50ms'");
-    world.ringbolt(&["backup"]).expect(0);
-    let latest = format!("{}@latest", server.source());
-    world.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "again"]).expect(0);
-}
-
-#[test]
 fn globals_change_nobody_who_is_there() {
     let world = World::new();
     let old = world.postgres("old", &[("enable", "true")], &[]);

@@ -91,15 +91,11 @@ impl Engine for Postgres {
                     .arg(dbname(name.as_str())),
                 warnings: Vec::new(),
             },
-            Part::Globals if server.superuser => Dump {
-                command: utf8(connect(Command::new(["pg_dumpall", "--globals-only"]), access)),
-                warnings: Vec::new(),
-            },
+            Part::Globals if server.superuser => {
+                Dump { command: dump_globals(access), warnings: Vec::new() }
+            }
             Part::Globals => Dump {
-                command: utf8(connect(
-                    Command::new(["pg_dumpall", "--globals-only", "--no-role-passwords"]),
-                    access,
-                )),
+                command: dump_globals(access).arg("--no-role-passwords"),
                 warnings: vec![format!(
                     "user `{}` is no superuser: the globals hold no role's password",
                     access.user
@@ -126,7 +122,7 @@ impl Engine for Postgres {
     }
 
     fn create(&self, access: &Access, name: &DatabaseName, like: &Database, major: u32) -> Command {
-        let mut command = connect(Command::new(["createdb"]), access)
+        let mut command = unlimited(connect(Command::new(["createdb"]), access))
             .arg("--template=template0")
             .arg(format!("--owner={}", like.owner))
             .arg(format!("--encoding={}", like.encoding))
@@ -205,10 +201,20 @@ fn psql(access: &Access, database: &str) -> Command {
         .arg(dbname(database))
 }
 
-/// A script for [`psql`], free of limits that an operator has set for a role or a database.
+/// A script for [`psql`] that asks or settles something.
 fn ask(access: &Access, database: &str, script: &str) -> Command {
-    let unlimited = "SET statement_timeout = 0;\nSET lock_timeout = 0;\n";
-    utf8(psql(access, database)).stdin(format!("{unlimited}{script}"))
+    utf8(unlimited(psql(access, database))).stdin(script)
+}
+
+fn dump_globals(access: &Access) -> Command {
+    utf8(unlimited(connect(Command::new(["pg_dumpall", "--globals-only"]), access)))
+}
+
+/// Frees a tool of limits that an operator has set for a role or a database, which the start-up
+/// options overrule. `pg_dump` and `pg_restore` do this by themselves.
+fn unlimited(command: Command) -> Command {
+    let options = "-c statement_timeout=0 -c lock_timeout=0";
+    command.env("PGOPTIONS", Value::Text(options.to_owned()))
 }
 
 /// Makes a tool speak UTF-8, whatever the server's encoding is.
@@ -245,6 +251,30 @@ mod tests {
         assert_eq!(dbname("shop_1"), "--dbname=shop_1");
         assert_eq!(dbname("host=evil"), "--dbname=dbname='host=evil'");
         assert_eq!(dbname(r"a' host='evil\"), r"--dbname=dbname='a\' host=\'evil\\'");
+    }
+
+    #[test]
+    fn limits_that_an_operator_set_end_nothing() {
+        let access = Access { user: "keeper", password: None };
+        let name: DatabaseName = "shop".parse().unwrap();
+        let server = Server {
+            version: String::new(),
+            major: 15,
+            superuser: true,
+            databases: Vec::new(),
+            roles: Vec::new(),
+            tablespaces: Vec::new(),
+        };
+        for command in [
+            Postgres.probe(&access),
+            Postgres.dump(&access, &Part::Globals, "custom", &server).command,
+            Postgres.discard(&access, &name),
+            Postgres.count_objects(&access, &name),
+            Postgres.ask_facts(&access, &name, &Facts::default()),
+        ] {
+            let unlimited = command.env.iter().any(|(name, _)| name == "PGOPTIONS");
+            assert!(unlimited, "{command:?}");
+        }
     }
 
     #[test]
