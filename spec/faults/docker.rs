@@ -9,7 +9,7 @@ fn a_container_that_dies_in_the_middle_of_a_dump() {
     let server = world.postgres("db", &[("enable", "true")], &[]);
     fill(&server);
     let guarded = Guarded::new(&world);
-    for end in [&["kill"][..], &["stop", "--time=1"], &["rm", "--force"]] {
+    for end in [&["kill"][..], &["stop", "--time=1"], &["rm", "--force", "--volumes"]] {
         docker(&["start", &server.name]);
         wait_for("PostgreSQL", || {
             server.shell("pg_isready --quiet --host=127.0.0.1").code == Some(0)
