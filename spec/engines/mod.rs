@@ -288,3 +288,21 @@ fn globals_change_nobody_who_is_there() {
     );
     assert_eq!(members, "extra");
 }
+
+#[test]
+fn a_restore_that_fails_in_its_middle_says_what_is_left() {
+    let world = World::new();
+    let old = world.postgres("old", &[("enable", "true")], &[]);
+    old.sql("keeper", "CREATE TABLE a (i int); CREATE ROLE ghost; CREATE TABLE b (i int); ALTER TABLE b OWNER TO ghost");
+    world.ringbolt(&["backup"]).expect(0);
+    let new = world.postgres("new", &[], &[]);
+    let latest = format!("{}@latest", old.source());
+    let ran = world.ringbolt(&["restore", &latest, "--into", &new.name]).expect(1);
+    ran.says("role \"ghost\" does not exist")
+        .says("database `keeper` was empty and may now hold a part");
+    world.ringbolt(&["restore", &latest, "--into", &new.name, "--database", "fresh"]).expect(1);
+    assert_eq!(
+        new.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'fresh%'"),
+        "0"
+    );
+}

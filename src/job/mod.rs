@@ -98,6 +98,8 @@ pub enum JobError {
     Engine(#[from] EngineError),
     #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
+    #[error("{cause}; database `{name}` was empty and may now hold a part of the archive")]
+    HalfFilled { cause: Box<JobError>, name: DatabaseName },
     #[error("database `{name}` does not exist on the server")]
     NoDatabase { name: DatabaseName, found: Vec<DatabaseName> },
     #[error("the server has no database to back up")]
@@ -153,7 +155,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Archive(error) => error.kind(),
-            Self::LeftBehind { cause, .. } => cause.kind(),
+            Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
             Self::Target { .. } | Self::GlobalsNamed(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -188,6 +190,10 @@ impl Explain for JobError {
             ),
             Self::NoRole { .. } => Some(
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
+            ),
+            Self::HalfFilled { .. } => Some(
+                "drop that database; a restore then makes a new one, whole or not at all"
+                    .to_owned(),
             ),
             Self::Encoding { .. } => {
                 Some("drop the empty database: a new one is made as it was".to_owned())

@@ -115,9 +115,16 @@ impl Into<'_> {
                 let (expected, found) = (like.encoding.clone(), there.encoding.clone());
                 return Err(JobError::Encoding { name, expected, found });
             }
-            let facts = self.fill(archive, &name).await?;
-            self.answer(&engine.settle(&access, &name, &name, like)).await?;
-            return Ok(Restored::Database { name, facts });
+            let filled = async {
+                let facts = self.fill(archive, &name).await?;
+                self.answer(&engine.settle(&access, &name, &name, like)).await?;
+                Ok(facts)
+            };
+            // It is somebody else's database, so it is not dropped; but what is in it now is said.
+            return match filled.await {
+                Ok(facts) => Ok(Restored::Database { name, facts }),
+                Err(cause) => Err(JobError::HalfFilled { cause: Box::new(cause), name }),
+            };
         }
         let staged = staged_name(&name, random());
         let filled = async {
