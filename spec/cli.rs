@@ -14,7 +14,7 @@ fn wrong_words_are_usage() {
     world
         .ringbolt(&["show", "20261120T030000Z-01jd8abcde"])
         .expect(2)
-        .says("no archive has the id")
+        .says("no archive is named")
         .says("ringbolt list");
     world.ringbolt(&["cat", "nobody@latest"]).expect(2);
     world
@@ -24,6 +24,8 @@ fn wrong_words_are_usage() {
     world.ringbolt(&["--dry-run", "verify"]).expect(2);
     world.ringbolt(&["cat", "x@latest", "--json"]).expect(2);
     world.ringbolt(&["--help"]).expect(0);
+    world.ringbolt(&["list", "nobody"]).expect(2).says("there is no source `nobody`");
+    world.ringbolt(&["verify"]).expect(0).says("the store holds no archives");
     let ran = world.ringbolt(&["list"]).expect(0);
     assert!(ran.stdout.starts_with("ARCHIVE"), "{ran:?}");
     assert_eq!(world.ringbolt(&["list", "--json"]).expect(0).stdout, "[]\n");
@@ -51,7 +53,8 @@ fn data_goes_to_stdout_and_talk_to_stderr() {
     assert_eq!(dry["store"]["writable"], true);
     assert!(!world.store().exists(), "a dry run makes nothing, not even the store's folder");
 
-    let backup = world.ringbolt(&["backup", "--json"]).expect(0).says("published");
+    let backup =
+        world.ringbolt(&["backup", "--json"]).expect(0).says("published").says("is made now");
     let json = backup.json();
     assert_eq!(json["sources"][0]["outcome"], "succeeded");
     assert_eq!(json["sources"][0]["archives"][0]["rows"], 10);

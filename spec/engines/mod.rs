@@ -298,7 +298,8 @@ fn a_restore_that_fails_in_its_middle_says_what_is_left() {
     let new = world.postgres("new", &[], &[]);
     let latest = format!("{}@latest", old.source());
     let ran = world.ringbolt(&["restore", &latest, "--into", &new.name]).expect(1);
-    ran.says("role \"ghost\" does not exist")
+    ran.says("restore the globals of the same run first")
+        .says("role \"ghost\" does not exist")
         .says("database `keeper` was empty and may now hold a part");
     world.ringbolt(&["restore", &latest, "--into", &new.name, "--database", "fresh"]).expect(1);
     assert_eq!(

@@ -195,7 +195,7 @@ fn rotten_bytes_are_found_and_never_handed_out() {
         );
     }
     let latest = format!("{}@latest", server.source());
-    world.ringbolt(&["show", &latest]).expect(2).says("no archive has the id");
+    world.ringbolt(&["show", &latest]).expect(2).says("no archive is named");
     std::fs::write(&path, &whole).unwrap();
     world.ringbolt(&["verify", &id]).expect(0);
     world.ringbolt(&["show", &latest]).expect(0);

@@ -137,6 +137,7 @@ fn a_wrong_password_and_a_missing_database_are_told() {
         .ringbolt(&["backup"])
         .expect(1)
         .says("password authentication failed for user \"keeper\"");
+    assert!(ran.stderr.contains("hint: the password is looked up"), "{ran:?}");
     assert!(!ran.stderr.contains("hunter2") && world.files().is_empty());
     world.ringbolt(&["--dry-run"]).expect(1).says("password authentication failed");
 

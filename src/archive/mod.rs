@@ -46,7 +46,7 @@ pub enum ArchiveError {
     Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
-    #[error("no archive has the id `{0}`")]
+    #[error("no archive is named `{0}`")]
     Unknown(String),
 }
 

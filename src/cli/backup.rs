@@ -50,6 +50,12 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let fleet = survey::fleet(&context).await?;
     let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
+    if app.store.is_new() {
+        let (name, url) = (app.store.name(), app.store.url());
+        printer.say(&format!(
+            "store {name} at {url} is not there yet and is made now: if a disk belongs there, it is not mounted"
+        ));
+    }
     let mut reports = Vec::new();
     for plan in &plans {
         if context.stop.asked() {
@@ -80,11 +86,9 @@ pub(super) fn choose(
     }
     let known: Vec<String> = plans.iter().map(|plan| plan.source.to_string()).collect();
     let unknown = sources.iter().find(|source| !known.contains(source));
-    // A source that is missing may be one whose labels are wrong.
-    if sources.is_empty() || unknown.is_some() {
-        for problem in &problems {
-            printer.problem(problem);
-        }
+    // They are told also to whoever asked for one source: it may be what is missing, or share a name.
+    for problem in &problems {
+        printer.problem(problem);
     }
     if let Some(unknown) = unknown {
         return Err(CliError::NoSource(unknown.clone(), known));

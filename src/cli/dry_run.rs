@@ -94,7 +94,11 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
         let head = ["SOURCE", "ENGINE", "DATABASES", "CODEC", "SCHEDULE", "NEXT (UTC)", "KEEP"];
         printer.table(head, rows.iter().map(row).collect())?;
         let free = store.free_bytes.map(|free| format!(", {} free", Bytes(free)));
-        let state = if store.writable { "writable" } else { "NOT WRITABLE" };
+        let state = match (store.writable, app.store.is_new()) {
+            (true, false) => "writable",
+            (true, true) => "not there yet, would be made",
+            (false, _) => "NOT WRITABLE",
+        };
         let (name, url) = (&store.name, &store.url);
         printer.line(&format!("\nstore {name} at {url}: {state}{}", free.unwrap_or_default()))?;
         printer.line("schedules and retention are checked here; this version acts on neither")?;

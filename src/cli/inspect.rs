@@ -61,6 +61,13 @@ pub(super) fn list(app: &App, printer: &Printer, sources: &[String]) -> Outcome 
     let wanted = |archive: &&Archive| {
         sources.is_empty() || sources.iter().any(|s| s == archive.manifest.source.as_str())
     };
+    let mut known: Vec<String> =
+        catalogue.archives.iter().map(|archive| archive.manifest.source.to_string()).collect();
+    known.sort();
+    known.dedup();
+    if let Some(unknown) = sources.iter().find(|source| !known.contains(source)) {
+        return Err(CliError::NoSource(unknown.clone(), known));
+    }
     let found: Vec<&Archive> = catalogue.archives.iter().filter(wanted).collect();
     if printer.json {
         printer.data(&found.iter().map(|archive| archive_json(archive)).collect::<Vec<_>>())?;
@@ -150,6 +157,9 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     for warning in &manifest.warnings {
         printer.line(&format!("{:<10} {warning}", "warning"))?;
     }
+    if archive.proof.word() == "broken" {
+        printer.line("\nThis archive is BROKEN. Restore from another one.")?;
+    }
     printer.line("\nRestore it without Ringbolt:\n")?;
     for step in steps {
         printer.line(&format!("# {}\n{}", step.about, step.line))?;
@@ -166,6 +176,9 @@ pub(super) async fn verify(app: &App, printer: &Printer, stop: Stop, meant: &[St
         [] => catalogue.archives.clone(),
         _ => meant.iter().map(|one| find(&catalogue, one)).collect::<Result<_, CliError>>()?,
     };
+    if chosen.is_empty() {
+        printer.say("the store holds no archives: there is nothing to verify");
+    }
     let mut bad = !catalogue.unreadable.is_empty();
     let mut results = Vec::new();
     for archive in &chosen {

@@ -31,7 +31,7 @@ struct Arguments {
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Say nothing but errors
+    /// No talk but errors; data is still printed
     #[arg(long, short, global = true)]
     quiet: bool,
     /// Check everything once and change nothing

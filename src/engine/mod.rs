@@ -75,6 +75,9 @@ pub trait Engine: Debug + Send + Sync {
     fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command;
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError>;
+
+    /// What to do about the last words of a tool that failed, if they are well known.
+    fn advice(&self, said: &str) -> Option<&'static str>;
 }
 
 /// An engine's fixed facts.

@@ -98,6 +98,8 @@ pub enum JobError {
     Engine(#[from] EngineError),
     #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
+    #[error(transparent)]
+    Advised(Box<Advised>),
     #[error("{cause}; database `{name}` was empty and may now hold a part of the archive")]
     HalfFilled { cause: Box<JobError>, name: DatabaseName },
     #[error("database `{name}` does not exist on the server")]
@@ -132,6 +134,26 @@ pub enum JobError {
     Stopped(Limit),
     #[error("a part of it panicked: {0}")]
     Panicked(String),
+}
+
+/// A failure that the engine knows, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Advised {
+    cause: TransportError,
+    hint: &'static str,
+}
+
+/// Asks the engine what it knows of a tool's failure.
+fn advised(engine: &dyn Engine, cause: TransportError) -> JobError {
+    let hint = match &cause {
+        TransportError::Failed { stderr, .. } => engine.advice(stderr),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => JobError::Advised(Box::new(Advised { cause, hint })),
+        None => cause.into(),
+    }
 }
 
 fn said(problems: &[Problem]) -> String {
@@ -191,6 +213,10 @@ impl Explain for JobError {
             Self::NoRole { .. } => Some(
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
             ),
+            Self::Advised(advised) => Some(advised.hint.to_owned()),
+            Self::HalfFilled { cause, .. } if cause.hint().is_some() => {
+                cause.hint().map(|hint| format!("drop that database, then: {hint}"))
+            }
             Self::HalfFilled { .. } => Some(
                 "drop that database; a restore then makes a new one, whole or not at all"
                     .to_owned(),

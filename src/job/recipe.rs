@@ -45,7 +45,8 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
             if let Some(like) = &manifest.database {
                 let create = engine.create(&access, &restored, like, manifest.server_major);
                 steps.push(Step {
-                    about: "Make a new database",
+                    about: "Make a new database (a new server needs the globals first; the database's own settings and \
+                            grants are in the manifest)",
                     line: docker_exec(container, &create, false),
                 });
             }
@@ -61,8 +62,8 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
     steps.push(Step {
         about: match manifest.part {
             Part::Globals => {
-                "Load the globals into a new server: roles that exist get the dump's passwords, which \
-                 `ringbolt restore` never does"
+                "Load the globals into a new server. `role … already exists` is expected there; such a role \
+                 gets the dump's password, which `ringbolt restore` never does"
             }
             Part::Database(_) => "Load the dump",
         },

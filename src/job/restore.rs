@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Event, JobError, cat, engine_named, random};
+use super::{Context, Event, JobError, advised, cat, engine_named, random};
 use crate::archive::Archive;
 use crate::engine::{Engine, EngineError};
 use crate::labels::{self, Target};
@@ -54,7 +54,8 @@ pub async fn run(
     let transport =
         transport::open(&context.docker, workload, &context.secrets, random(), &limits)?;
     let probe = target.engine.probe(&target.access());
-    let answer = transport::answer(transport.as_ref(), &probe).await?;
+    let answer = transport::answer(transport.as_ref(), &probe).await;
+    let answer = answer.map_err(|error| advised(target.engine, error))?;
     let server = target.engine.read_probe(&answer)?;
     if server.major < manifest.server_major {
         let (from, to) = (manifest.server_major, server.major);
@@ -167,7 +168,8 @@ impl Into<'_> {
         let loaded = self.load(archive, &mut process).await;
         match loaded {
             Ok(refused) => {
-                process.finish().await?.success()?;
+                let exited = process.finish().await?;
+                exited.success().map_err(|error| advised(engine, error))?;
                 // It ended well, but had not read everything: that is not a whole restore.
                 refused.map_or(Ok(()), |refused| Err(JobError::from(refused)))?;
             }

@@ -1,7 +1,7 @@
 //! A session with a source's server: who it is, what it holds, and the transport to it. Where every
 //! backup and every survey begins.
 
-use super::{Context, JobError, engine_named, random};
+use super::{Context, JobError, advised, engine_named, random};
 use crate::engine::{Access, Engine};
 use crate::model::{Plan, Server};
 use crate::transport::{self, Limits, Transport};
@@ -25,7 +25,8 @@ pub(super) async fn open(
     let transport =
         transport::open(&context.docker, &plan.workload, &context.secrets, random(), limits)?;
     let probe = engine.probe(&Access::of(plan));
-    let server = engine.read_probe(&transport::answer(transport.as_ref(), &probe).await?)?;
+    let answer = transport::answer(transport.as_ref(), &probe).await;
+    let server = engine.read_probe(&answer.map_err(|error| advised(engine, error))?)?;
     let tool = transport::answer(transport.as_ref(), &engine.tool_version()).await?;
     let tool_version = String::from_utf8_lossy(&tool).trim().to_owned();
     Ok(Session { engine, transport, server, tool_version })

@@ -39,12 +39,15 @@ pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
     let mut fleet = Fleet::default();
     let mut owners: BTreeMap<Slug, String> = BTreeMap::new();
+    let mut stopped: Vec<(Slug, String)> = Vec::new();
     for workload in workloads {
         let (container, running) = (workload.name.clone(), workload.running);
         let Some(Read { source, result }) = plan(prefix, workload) else { continue };
         let mut problems = Vec::new();
         // A stopped container leaves its name to one that runs: they may be old and new of the same.
-        if let (Some(source), true) = (&source, running) {
+        if let (Some(source), false) = (&source, running) {
+            stopped.push((source.clone(), container));
+        } else if let Some(source) = &source {
             match owners.get(source) {
                 Some(owner) => {
                     let message = format!(
@@ -62,6 +65,15 @@ pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
             Err(own) => problems.extend(own),
         }
         fleet.problems.extend(problems);
+    }
+    for (source, container) in stopped {
+        if let Some(owner) = owners.get(&source) {
+            let message = format!(
+                "its source name `{source}` has gone over to container `{owner}`, which runs: \
+                 both write to one series of archives"
+            );
+            fleet.problems.push(Problem::new(&container, message));
+        }
     }
     fleet.plans.sort_by(|a, b| a.source.cmp(&b.source));
     fleet

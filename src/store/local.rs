@@ -126,6 +126,10 @@ impl Store for Local {
         self.root.display().to_string()
     }
 
+    fn is_new(&self) -> bool {
+        !self.root.exists()
+    }
+
     fn claim(&self) -> Result<Claim, StoreError> {
         let file = self.lock_file()?;
         // Only a sweep locks against others, and a sweep is short.

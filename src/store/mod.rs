@@ -38,6 +38,9 @@ pub trait Store: Debug + Send + Sync {
     /// Where its keys begin, in words that stock tools understand: a path or a URL.
     fn root(&self) -> String;
 
+    /// Whether nothing is there yet, so that the first archive would make it.
+    fn is_new(&self) -> bool;
+
     /// Claims the store for writing. A sweep waits for nobody and starts only when no claim is held,
     /// so it never takes a running backup for a leftover.
     fn claim(&self) -> Result<Claim, StoreError>;

@@ -190,6 +190,18 @@ impl Engine for Postgres {
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
         queries::read_facts(answer)
     }
+
+    fn advice(&self, said: &str) -> Option<&'static str> {
+        if said.contains("role \"") && said.contains("does not exist") {
+            return Some("restore the globals of the same run first (`SOURCE/@globals@latest`)");
+        }
+        let refused = ["password authentication failed", "no password supplied"]
+            .iter()
+            .any(|w| said.contains(w));
+        refused.then_some(
+            "the password is looked up as label `password` says, else in the image's own variable",
+        )
+    }
 }
 
 /// `psql` as a strict interpreter of one script: no start-up file, stops at the first error.
