@@ -61,7 +61,7 @@ postgres_image() { # MAJOR SUITE
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook='rm -rf "$1"/var/lib/postgresql/* "$1"/var/lib/apt/lists/*' \
-    "$suite" - | docker import - "$base" >/dev/null
+    "$suite" - | docker import --change "LABEL org.ringbolt.spec=image" - "$base" >/dev/null
   docker build --quiet --tag "$image" --file docker/engines/postgres.Dockerfile \
     --build-arg BASE="$base" --build-arg MAJOR="$major" \
     --label "org.ringbolt.recipe=$recipe" --label org.ringbolt.spec=image docker/engines >/dev/null
