@@ -34,7 +34,7 @@ impl Target {
 }
 
 /// Resolves workloads to plans and problems. The result does not depend on the order of the
-/// workloads: of two that claim one name, the one created first keeps it.
+/// workloads: of two that claim one name, the one created first keeps it, unless only the other runs.
 pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
     let mut fleet = Fleet::default();
