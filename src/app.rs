@@ -1,42 +1,45 @@
-//! The one place where concrete values meet: settings become a store, a connection, a context.
+//! The one place where concrete values meet: settings become rules, stores, a connection, a context.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::docker::Docker;
 use crate::job::{Context, Event, JobError};
-use crate::settings::{self, Settings, SettingsError};
-use crate::store::{self, Store, StoreError};
+use crate::labels::Rules;
+use crate::model::{Explain as _, Problem};
+use crate::settings::{self, Settings, Written};
+use crate::store::{self, Stores};
 use crate::transport::Stop;
 
 /// What the faces work with. Docker is reached only when a command needs it.
 #[derive(Debug)]
 pub struct App {
     pub settings: Settings,
-    pub store: Arc<dyn Store>,
-}
-
-/// Why the program cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    pub rules: Rules,
+    pub stores: Stores,
 }
 
 impl App {
     /// # Errors
-    /// [`AppError`] if the settings are wrong or name no usable store.
-    pub fn open(file: Option<&Path>) -> Result<Self, AppError> {
-        let settings = settings::read(file)?;
-        let mut stores = settings.stores.iter();
-        let (name, first) = stores.next().ok_or(SettingsError::NoStore)?;
-        if let Some((second, _)) = stores.next() {
-            return Err(SettingsError::ManyStores(name.clone(), second.clone()).into());
+    /// Every problem of the settings, also those that only the rooms they are for can see.
+    pub fn open(written: &Written) -> Result<Self, Vec<Problem>> {
+        let settings = settings::read(written)?;
+        let mut problems = Vec::new();
+        let mut stores = Stores::new();
+        for (name, own) in &settings.stores {
+            match store::open(name.clone(), &own.url) {
+                Ok(store) => drop(stores.insert(name.clone(), store)),
+                Err(error) => {
+                    let key = format!("stores.{name}.url");
+                    let problem = Problem::new(&settings.origin(&key), error.to_string());
+                    problems.push(problem.key(key).suggest(error.hint()));
+                }
+            }
         }
-        let store = store::open(name.clone(), &first.url)?;
-        Ok(Self { settings, store })
+        match Rules::new(&settings) {
+            Ok(rules) if problems.is_empty() => Ok(Self { settings, rules, stores }),
+            Ok(_) => Err(problems),
+            Err(found) => Err([problems, found].concat()),
+        }
     }
 
     /// Connects to Docker.
@@ -50,8 +53,8 @@ impl App {
     ) -> Result<Context, JobError> {
         Ok(Context {
             docker: Docker::connect(&self.settings.docker.host).await?,
-            store: self.store.clone(),
-            prefix: self.settings.labels.prefix.clone(),
+            stores: self.stores.clone(),
+            rules: Arc::new(self.rules.clone()),
             secrets: self.settings.secrets.directory.clone(),
             stop,
             watcher,

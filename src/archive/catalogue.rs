@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::layout::{Role, role};
 use super::manifest::ManifestError;
 use super::{ArchiveError, Manifest, Proof};
-use crate::store::{Key, Store};
+use crate::store::{Key, Store, Stores};
 
 /// A manifest has some kilobytes, one of a database with 100,000 tables some megabytes.
 const LARGEST: u64 = 256 << 20;
@@ -61,12 +61,41 @@ pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
             Err(error) => catalogue.unreadable.push(error),
         }
     }
-    // Within one second the random part of an id says nothing, so the time decides.
-    catalogue.archives.sort_by(|a, b| {
+    sort(&mut catalogue.archives);
+    Ok(catalogue)
+}
+
+/// Reads every manifest of every store. A store that cannot be listed does not hide what the others
+/// hold, and is told like a manifest that cannot be read.
+///
+/// # Errors
+/// [`ArchiveError::Store`] if no store can be listed.
+pub fn catalogue_of_all(stores: &Stores) -> Result<Catalogue, ArchiveError> {
+    let mut all = Catalogue::default();
+    let mut failures = Vec::new();
+    for store in stores.values() {
+        match catalogue(store) {
+            Ok(own) => {
+                all.archives.extend(own.archives);
+                all.unreadable.extend(own.unreadable);
+            }
+            Err(error) => failures.push(error),
+        }
+    }
+    if failures.len() == stores.len() && let Some(error) = failures.pop() {
+        return Err(error);
+    }
+    all.unreadable.extend(failures);
+    sort(&mut all.archives);
+    Ok(all)
+}
+
+/// The newest first. Within one second the random part of an id says nothing, so the time decides.
+fn sort(archives: &mut [Archive]) {
+    archives.sort_by(|a, b| {
         let (a, b) = (&a.manifest, &b.manifest);
         (b.started_at, &b.id).cmp(&(a.started_at, &a.id))
     });
-    Ok(catalogue)
 }
 
 fn read(store: &Arc<dyn Store>, key: &Key) -> Result<Archive, ArchiveError> {

@@ -12,7 +12,7 @@ mod read;
 mod staging;
 mod sweep;
 
-pub use catalogue::{Archive, Catalogue, catalogue};
+pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use proof::{Check, Level, Proof, record};

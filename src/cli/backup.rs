@@ -1,5 +1,7 @@
 //! `backup`: runs the jobs now and reports each source.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::printer::{Printer, chain};
@@ -10,7 +12,7 @@ use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
-use crate::model::{ErrorKind, Explain as _, Plan, Problem};
+use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug};
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -49,9 +51,10 @@ struct FailureJson {
 pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[String]) -> Outcome {
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let fleet = survey::fleet(&context).await?;
-    let (plans, problems) = choose(fleet, sources, context.prefix.as_str(), printer)?;
-    if app.store.is_new() {
-        let (name, url) = (app.store.name(), app.store.url());
+    let (plans, problems) = choose(fleet, sources, context.rules.prefix.as_str(), printer)?;
+    let used: BTreeSet<&Slug> = plans.iter().map(|plan| &plan.store).collect();
+    for store in app.stores.values().filter(|s| s.is_new() && used.contains(s.name())) {
+        let (name, url) = (store.name(), store.url());
         printer.say(&format!(
             "store {name} at {url} is not there yet and is made now: if a disk belongs there, it is not mounted"
         ));
@@ -80,7 +83,7 @@ pub(super) fn choose(
     prefix: &str,
     printer: &Printer,
 ) -> Result<(Vec<Plan>, Vec<Problem>), CliError> {
-    let Fleet { plans, problems } = fleet;
+    let Fleet { plans, problems, .. } = fleet;
     if plans.is_empty() && problems.is_empty() {
         return Err(CliError::NothingLabelled(prefix.to_owned()));
     }

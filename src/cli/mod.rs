@@ -3,8 +3,11 @@
 //! Each command is one file beside this one. All output goes through `printer.rs`.
 
 mod backup;
+mod config;
+mod doctor;
 mod dry_run;
 mod inspect;
+mod labels;
 mod printer;
 mod progress;
 mod restore;
@@ -14,10 +17,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::app::{App, AppError};
-use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
+use crate::app::App;
+use crate::archive::{Archive, ArchiveError, Catalogue, catalogue_of_all};
+use crate::engine;
 use crate::job::JobError;
-use crate::model::{ErrorKind, Explain, Part};
+use crate::model::{ErrorKind, Explain, Part, Problem, Slug};
+use crate::settings::{self, Written};
 use crate::transport::Stop;
 use printer::Printer;
 
@@ -28,6 +33,9 @@ struct Arguments {
     /// Settings file, TOML or YAML [default: /etc/ringbolt/ringbolt.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE", env = "RINGBOLT_CONFIG")]
     config: Option<PathBuf>,
+    /// A setting, stronger than file and environment; may be given several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -74,6 +82,18 @@ enum Command {
         /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
         archive: String,
     },
+    /// Look for what is wrong with Docker, stores, keys, clocks and tools, and say what to do
+    Doctor,
+    /// The labels: all of them, one of them, or an example
+    Labels {
+        #[command(subcommand)]
+        command: Option<LabelsCommand>,
+    },
+    /// The settings: whether they are right, what applies, which there are
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Restore an archive into a new or empty database
     Restore {
         /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
@@ -85,6 +105,32 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum LabelsCommand {
+    /// What one label means
+    Explain {
+        /// Its key, without the prefix
+        key: String,
+    },
+    /// A Compose file to begin with
+    Example {
+        /// The name of an engine
+        engine: String,
+    },
+    /// A JSON Schema of the labels in Compose files, for editors
+    Schema,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ConfigCommand {
+    /// Read the settings and say what is wrong with them
+    Check,
+    /// What applies, and where it was written
+    Show,
+    /// A JSON Schema of the settings file, for editors
+    Schema,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -101,8 +147,8 @@ struct Failure(ErrorKind);
 /// Ends a command early with an error that explains itself.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
-    #[error(transparent)]
-    App(#[from] AppError),
+    #[error("the settings cannot be used")]
+    Settings(Vec<Problem>),
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
@@ -121,6 +167,10 @@ enum CliError {
     NoDryRun,
     #[error("`cat` writes the dump as it is, not JSON")]
     NoJson,
+    #[error("there is no label `{0}`")]
+    NoLabel(String, Option<&'static str>),
+    #[error("there is no engine `{0}`")]
+    NoEngine(String),
     #[error("no container is labelled `{0}.enable=true`")]
     NothingLabelled(String),
 }
@@ -128,8 +178,6 @@ enum CliError {
 impl Explain for CliError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::App(AppError::Settings(error)) => error.kind(),
-            Self::App(AppError::Store(error)) => error.kind(),
             Self::Job(error) => error.kind(),
             Self::Archive(error) => error.kind(),
             Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
@@ -139,13 +187,14 @@ impl Explain for CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::App(AppError::Settings(error)) => error.hint(),
-            Self::App(AppError::Store(error)) => error.hint(),
+            Self::Settings(_) => Some("`ringbolt config schema` knows them all".to_owned()),
             Self::Job(error) => error.hint(),
             Self::Archive(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
             Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
+            Self::NoLabel(_, near) => near.map(|near| format!("did you mean `{near}`?")),
+            Self::NoEngine(_) => Some(format!("there are {}", engine::names().join(", "))),
             Self::NothingLabelled(prefix) => Some(format!(
                 "add `{prefix}.enable=true` to a database container's labels and recreate it"
             )),
@@ -186,6 +235,9 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
+            if let CliError::Settings(problems) = &error {
+                problems.iter().for_each(|problem| printer.problem(problem));
+            }
             printer.error(&error);
             exit_code(error.kind())
         }
@@ -205,8 +257,9 @@ fn exit_code(kind: ErrorKind) -> ExitCode {
 type Outcome = Result<Result<(), Failure>, CliError>;
 
 async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
-    let Arguments { config, dry_run, command, .. } = arguments;
-    let open = || App::open(config.as_deref());
+    let Arguments { config, set, dry_run, command, .. } = arguments;
+    let written = Written { file: config, environment: std::env::vars_os().collect(), flags: set };
+    let open = || App::open(&written).map_err(CliError::Settings);
     match command {
         // Only a backup can be tried without being done; nothing else may pretend to.
         Some(ref other) if dry_run && !matches!(other, Command::Backup { .. }) => {
@@ -225,6 +278,14 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Backup { sources, .. }) => {
             backup::run(&open()?, printer, stop, &sources).await
         }
+        Some(Command::Doctor) => doctor::run(&written, printer, stop).await,
+        Some(Command::Labels { command }) => {
+            let prefix = settings::read(&written).ok().map(|settings| settings.labels.prefix);
+            labels::run(printer, prefix.as_ref().map_or("ringbolt", Slug::as_str), command)
+        }
+        Some(Command::Config { command: ConfigCommand::Schema }) => config::schema(printer),
+        Some(Command::Config { command: ConfigCommand::Check }) => config::check(&open()?, printer),
+        Some(Command::Config { command: ConfigCommand::Show }) => config::show(&open()?, printer),
         Some(Command::List { sources }) => inspect::list(&open()?, printer, &sources),
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
         Some(Command::Verify { archives, level: Level::Stored }) => {
@@ -239,7 +300,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
 
 /// Reads the catalogue and says which manifests it could not read.
 fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
-    let catalogue = catalogue(&app.store)?;
+    let catalogue = catalogue_of_all(&app.stores)?;
     for error in &catalogue.unreadable {
         printer.error(error);
     }

@@ -78,11 +78,18 @@ impl Printer {
 
     /// An error with its causes on one line, and what to do on the next.
     pub(super) fn error(self, error: &dyn Explain) {
-        let mut stderr = io::stderr().lock();
-        writeln!(stderr, "error: {}", chain(error)).ok();
+        self.fault(&chain(error));
         if let Some(hint) = error.hint() {
-            writeln!(stderr, "hint: {hint}").ok();
+            self.hint(&hint);
         }
+    }
+
+    pub(super) fn fault(self, text: &str) {
+        writeln!(io::stderr().lock(), "error: {text}").ok();
+    }
+
+    pub(super) fn hint(self, text: &str) {
+        writeln!(io::stderr().lock(), "hint: {text}").ok();
     }
 }
 

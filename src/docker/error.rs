@@ -17,6 +17,8 @@ pub enum DockerError {
     Call { call: &'static str, container: String, source: Box<bollard::errors::Error> },
     #[error("cannot list containers")]
     List(#[source] Box<bollard::errors::Error>),
+    #[error("Docker does not answer a question about itself")]
+    Asked(#[source] Box<bollard::errors::Error>),
     #[error("there is no container `{0}`")]
     NoContainer(String),
     #[error("the output of a command in container `{container}` was cut on its way through Docker")]
@@ -45,7 +47,9 @@ impl Explain for DockerError {
         match self {
             Self::Host(_) | Self::NoContainer(_) => ErrorKind::Usage,
             Self::Unreachable { .. } => ErrorKind::DockerUnreachable,
-            Self::Call { .. } | Self::List(_) | Self::Cut { .. } => ErrorKind::Failed,
+            Self::Call { .. } | Self::List(_) | Self::Asked(_) | Self::Cut { .. } => {
+                ErrorKind::Failed
+            },
         }
     }
 
@@ -61,7 +65,7 @@ impl Explain for DockerError {
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
-            Self::Call { source, .. } | Self::List(source) => Some(refused_hint(source).to_owned()),
+            Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => Some(refused_hint(source).to_owned()),
         }
     }
 }

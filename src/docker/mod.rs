@@ -2,10 +2,12 @@
 //!
 //! Every type of bollard stops here. It knows nothing of databases or backups.
 
+mod about;
 mod error;
 mod exec;
 mod workloads;
 
+pub use about::About;
 pub use error::{CUT_HINT, DockerError};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 

@@ -6,11 +6,10 @@
 
 pub mod postgres;
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Explain, Facts, Part, Plan, SecretRef, Server,
+    Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Plan, SecretRef, Server,
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
@@ -22,7 +21,7 @@ pub trait Engine: Debug + Send + Sync {
     fn card(&self) -> &'static Card;
 
     /// What a container's own environment says about user, password and databases.
-    fn defaults(&self, env: &BTreeMap<String, String>) -> Defaults;
+    fn defaults(&self, env: &Environment) -> Defaults;
 
     /// Asks a server who it is and what it holds. Read the answer with [`Engine::read_probe`].
     fn probe(&self, access: &Access) -> Command;
@@ -33,7 +32,7 @@ pub trait Engine: Debug + Send + Sync {
     fn tool_version(&self) -> Command;
 
     /// Describes the dump of one part.
-    fn dump(&self, access: &Access, part: &Part, format: &str, server: &Server) -> Dump;
+    fn dump(&self, access: &Access, part: &Part, scope: &Scope, server: &Server) -> Dump;
 
     /// Judges a dump stream, whole or not.
     fn validator(&self, part: &Part, format: &str) -> Box<dyn Validator>;
@@ -89,6 +88,12 @@ pub struct Card {
     pub images: &'static [&'static str],
     /// The first is the default.
     pub formats: &'static [Format],
+    /// Whether it is told by paths where its data is.
+    pub takes_paths: bool,
+    /// Whether it can leave tables out of a dump.
+    pub takes_patterns: bool,
+    /// What a Compose file says of a service of this kind, to begin with.
+    pub example: &'static str,
 }
 
 /// A format in which an engine dumps.
@@ -110,6 +115,13 @@ impl<'a> Access<'a> {
     pub fn of(plan: &'a Plan) -> Self {
         Self { user: &plan.user, password: plan.password.as_ref() }
     }
+}
+
+/// How and how much of a database is dumped.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    pub format: &'a str,
+    pub patterns: &'a Patterns,
 }
 
 /// What a container's environment says.

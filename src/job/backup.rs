@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::hook;
 use super::session::{self, Session};
 use super::{Context, Event, JobError, blocking, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
-use crate::engine::{Access, Dump};
+use crate::engine::{Access, Dump, Scope};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug};
 use crate::pipeline::{Chain, Line};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
@@ -36,38 +37,37 @@ struct Run<'a> {
 pub async fn run(context: &Context, plan: &Plan) -> Report {
     let own = (context.clone(), plan.clone());
     let task = tokio::spawn(async move { parts(&own.0, &own.1).await });
-    task.await.unwrap_or_else(|panic| Report {
-        source: plan.source.clone(),
-        container: plan.workload.name.clone(),
-        archives: Vec::new(),
-        failures: vec![(None, JobError::Panicked(panic.to_string()))],
-    })
+    let mut report = task.await.unwrap_or_else(|panic| {
+        let mut report = Report::new(plan);
+        report.failures.push((None, JobError::Panicked(panic.to_string())));
+        report
+    });
+    if let Err(error) = hook::after(context, plan).await {
+        report.failures.push((None, error));
+    }
+    report
+}
+
+impl Report {
+    fn new(plan: &Plan) -> Self {
+        let (source, container) = (plan.source.clone(), plan.workload.name.clone());
+        Self { source, container, archives: Vec::new(), failures: Vec::new() }
+    }
 }
 
 async fn parts(context: &Context, plan: &Plan) -> Report {
-    let mut report = Report {
-        source: plan.source.clone(),
-        container: plan.workload.name.clone(),
-        archives: Vec::new(),
-        failures: Vec::new(),
-    };
-    let begun = match begin(context, plan).await {
+    let mut report = Report::new(plan);
+    let (run, databases) = match begin(context, plan).await {
         Ok(begun) => begun,
         Err(error) => {
             report.failures.push((None, error));
             return report;
         }
     };
-    let (run, databases) = begun;
-    for name in databases {
-        run.record(&mut report, Part::Database(name)).await;
+    match hook::before(context, plan, &run.limits).await {
+        Ok(()) => run.record_all(&mut report, databases).await,
+        Err(error) => report.failures.push((None, error)),
     }
-    // Globals come last, so that they hold every role the databases name. Without a database beside
-    // them they would only look like a backup.
-    if !report.archives.is_empty() {
-        run.record(&mut report, Part::Globals).await;
-    }
-    report.failures.extend(missing(&run).map(|(part, error)| (Some(part), error)));
     report
 }
 
@@ -78,7 +78,7 @@ async fn begin<'a>(
 ) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
-    let store = context.store.clone();
+    let store = context.store(plan);
     let removed = blocking(move || archive::sweep(store.as_ref())).await?;
     if !removed.is_empty() {
         (context.watcher)(&Event::LeftoversSwept { removed });
@@ -86,12 +86,8 @@ async fn begin<'a>(
     let session = session::open(context, plan, &limits).await?;
     let host = context.docker.host_name().await;
     let run = Run { context, plan, session, limits, host };
-    let wanted = |name: &DatabaseName| match &plan.databases {
-        Databases::Named(names) => names.contains(name),
-        Databases::All => true,
-    };
     let found = run.session.server.databases.iter().map(|database| database.name.clone());
-    let databases: Vec<DatabaseName> = found.filter(wanted).collect();
+    let databases: Vec<DatabaseName> = found.filter(|name| plan.databases.has(name)).collect();
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
     }
@@ -115,6 +111,19 @@ fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a 
 }
 
 impl Run<'_> {
+    /// Backs every part up.
+    async fn record_all(&self, report: &mut Report, databases: Vec<DatabaseName>) {
+        for name in databases {
+            self.record(report, Part::Database(name)).await;
+        }
+        // Globals come last, so that they hold every role the databases name. Without a database
+        // beside them they would only look like a backup.
+        if !report.archives.is_empty() {
+            self.record(report, Part::Globals).await;
+        }
+        report.failures.extend(missing(self).map(|(part, error)| (Some(part), error)));
+    }
+
     /// Backs one part up and writes down what came of it. Once we are asked to stop, nothing begins.
     async fn record(&self, report: &mut Report, part: Part) {
         if let Some(limit) = self.limits.reached() {
@@ -145,7 +154,8 @@ impl Run<'_> {
         let started = now();
         let id = ArchiveId::new(started, random());
         let address = Address { source: plan.source.clone(), part: part.clone(), id };
-        let dump = engine.dump(&Access::of(plan), part, plan.format, &self.session.server);
+        let scope = Scope { format: plan.format, patterns: &plan.patterns };
+        let dump = engine.dump(&Access::of(plan), part, &scope, &self.session.server);
         let extension = match part {
             Part::Globals => "sql",
             Part::Database(_) => {
@@ -157,7 +167,7 @@ impl Run<'_> {
         let expected = self.properties(&part).map_or(0, |database| database.bytes);
         (context.watcher)(&Event::DumpStarted { source, part: part.clone(), expected });
 
-        let (store, codec, to) = (context.store.clone(), plan.codec, address.clone());
+        let (store, codec, to) = (context.store(plan), plan.codec, address.clone());
         let (staging, upload) =
             blocking(move || Staging::open(store, to, extension, codec)).await?;
         let payload = staging.payload().to_owned();
@@ -172,7 +182,7 @@ impl Run<'_> {
     }
 
     async fn prove(&self, address: Address) -> Result<(), JobError> {
-        let store = self.context.store.clone();
+        let store = self.context.store(self.plan);
         let check = Check { level: Level::Stored, at: now(), failure: None };
         blocking(move || archive::record(store.as_ref(), &address, Proof::default(), check))
             .await

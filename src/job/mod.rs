@@ -5,6 +5,8 @@
 
 pub mod backup;
 pub mod cat;
+pub mod doctor;
+mod hook;
 pub mod recipe;
 pub mod restore;
 mod session;
@@ -17,20 +19,21 @@ use std::sync::Arc;
 use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError};
 use crate::engine::{self, Engine, EngineError};
+use crate::labels::Rules;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Problem, Slug, Sum, TableRows,
+    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Plan, Problem, Slug, Sum, TableRows,
 };
 use crate::pipeline::PipelineError;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Stores};
 use crate::transport::{Limit, Stop, TransportError};
 
 /// What every job needs.
 #[derive(Clone)]
 pub struct Context {
     pub docker: Docker,
-    pub store: Arc<dyn Store>,
-    /// The prefix of our labels.
-    pub prefix: Slug,
+    pub stores: Stores,
+    /// What the operator offers to labels.
+    pub rules: Arc<Rules>,
     /// Where `secret:NAME` is looked up.
     pub secrets: PathBuf,
     pub stop: Stop,
@@ -38,9 +41,16 @@ pub struct Context {
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,
 }
 
+impl Context {
+    /// The store of a plan.
+    fn store(&self, plan: &Plan) -> Arc<dyn Store> {
+        self.stores.get(&plan.store).expect("the rules let only known stores into a plan").clone()
+    }
+}
+
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Context").field("stores", &self.stores).finish_non_exhaustive()
     }
 }
 
@@ -128,6 +138,8 @@ pub enum JobError {
     LargeObjects { expected: u64, found: u64 },
     #[error("engine `{0}` is not known to this Ringbolt")]
     UnknownEngine(String),
+    #[error("the hook {when} the backup failed: {source}")]
+    Hook { when: &'static str, source: TransportError },
     #[error("cannot write the dump out")]
     Output(#[source] std::io::Error),
     #[error("it was not begun or not finished: {0}")]
@@ -177,6 +189,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Archive(error) => error.kind(),
+            Self::Hook { source, .. } => source.kind(),
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
             Self::Target { .. } | Self::GlobalsNamed(_) => ErrorKind::Usage,

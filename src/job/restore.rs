@@ -43,7 +43,7 @@ pub async fn run(
 ) -> Result<Restored, JobError> {
     let manifest = &archive.manifest;
     let (id, container) = (manifest.id.clone(), workload.name.clone());
-    let target = labels::target(&context.prefix, workload)
+    let target = labels::target(&context.rules, workload)
         .map_err(|problems| JobError::Target { container: container.clone(), problems })?;
     if target.engine.card().name != manifest.engine {
         let (archive, target) = (manifest.engine.clone(), target.engine.card().name);

@@ -1,17 +1,32 @@
 //! Survey: everything a backup would do, tried without doing it. What `--dry-run` shows.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+
 use super::session::{self, Session};
-use super::{Context, JobError};
+use super::{Context, JobError, blocking};
+use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
 use crate::labels::{self, Fleet};
-use crate::model::{Databases, Plan, Server};
-use crate::store::Probe;
+use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
+use crate::retention::{self, Candidate, Decision, State};
+use crate::store::{Probe, Store, Stores};
 use crate::transport::Limits;
 
-/// What is known of one source after asking its server.
+/// How many servers are asked at once: enough to hide the round trips, few enough for a small host.
+const QUESTIONS: usize = 8;
+
+/// What is known of one source after asking its server and its store.
 #[derive(Debug)]
 pub struct Finding {
     pub plan: Plan,
     pub asked: Result<Answer, JobError>,
+    /// The archives of the last run, one for each part.
+    pub last: Vec<Archive>,
+    /// What retention would delete now, and why.
+    pub deletes: Vec<(ArchiveId, String)>,
 }
 
 /// What a server and its tools said.
@@ -21,19 +36,42 @@ pub struct Answer {
     pub tool_version: String,
 }
 
+/// What is known of a store after trying it.
+#[derive(Debug)]
+pub struct StoreFinding {
+    pub store: Arc<dyn Store>,
+    pub probed: Result<Probe, JobError>,
+    /// `None`: nothing is there yet, or it could not be read (then the probe says so).
+    pub catalogue: Option<Catalogue>,
+}
+
 /// Lists and resolves every labelled workload.
 ///
 /// # Errors
 /// [`JobError::Docker`] if they cannot be listed.
 pub async fn fleet(context: &Context) -> Result<Fleet, JobError> {
-    let workloads = context.docker.workloads(context.prefix.as_str()).await?;
-    Ok(labels::resolve(&context.prefix, workloads))
+    let workloads = context.docker.workloads(context.rules.prefix.as_str()).await?;
+    Ok(labels::resolve(&context.rules, workloads))
 }
 
-/// Connects to a source's server as a backup would, and changes nothing.
-pub async fn ask(context: &Context, plan: Plan) -> Finding {
-    let asked = answer(context, &plan).await;
-    Finding { plan, asked }
+/// Connects to every source's server as a backup would, and changes nothing. The answers come in the
+/// order of the plans.
+pub async fn ask(
+    context: &Context,
+    plans: Vec<Plan>,
+    stores: &[StoreFinding],
+    now: Timestamp,
+) -> Vec<Finding> {
+    let questions = plans.into_iter().map(|plan| async move {
+        let asked = answer(context, &plan).await;
+        let kept = stores.iter().find(|found| *found.store.name() == plan.store);
+        let archives = kept.and_then(|found| found.catalogue.as_ref()).map(|c| &c.archives[..]);
+        let own = series(archives.unwrap_or_default(), &plan.source);
+        let last = own.values().filter_map(|newest| newest.first()).map(|a| (*a).clone());
+        let deletes = own.values().flat_map(|archives| deletes(&plan, archives, now));
+        Finding { last: last.collect(), deletes: deletes.collect(), asked, plan }
+    });
+    futures_util::stream::iter(questions).buffered(QUESTIONS).collect().await
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
@@ -51,11 +89,53 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     Ok(Answer { server, tool_version })
 }
 
-/// Finds out whether the store could be written.
-///
-/// # Errors
-/// [`JobError::Store`] if it could not.
-pub async fn store(context: &Context) -> Result<Probe, JobError> {
-    let store = context.store.clone();
-    super::blocking(move || store.probe()).await
+/// Finds out of every store whether it could be written, and what it holds.
+pub async fn stores(stores: &Stores) -> Vec<StoreFinding> {
+    let mut findings = Vec::new();
+    for store in stores.values() {
+        let own = store.clone();
+        let tried = blocking(move || -> Result<_, ArchiveError> {
+            let probe = own.probe()?;
+            let read = if own.is_new() { None } else { Some(catalogue(&own)?) };
+            Ok((probe, read))
+        });
+        let (probed, catalogue) = match tried.await {
+            Ok((probe, catalogue)) => (Ok(probe), catalogue),
+            Err(error) => (Err(error), None),
+        };
+        findings.push(StoreFinding { store: store.clone(), probed, catalogue });
+    }
+    findings
+}
+
+/// A source's archives by part, the newest first.
+fn series<'a>(archives: &'a [Archive], source: &Slug) -> BTreeMap<Part, Vec<&'a Archive>> {
+    let mut found: BTreeMap<Part, Vec<&Archive>> = BTreeMap::new();
+    for archive in archives.iter().filter(|archive| archive.manifest.source == *source) {
+        found.entry(archive.manifest.part.clone()).or_default().push(archive);
+    }
+    found
+}
+
+/// What retention would delete of one series, and why.
+fn deletes(
+    plan: &Plan,
+    archives: &[&Archive],
+    now: Timestamp,
+) -> impl Iterator<Item = (ArchiveId, String)> {
+    let candidate = |archive: &&Archive| Candidate {
+        id: archive.manifest.id.clone(),
+        started_at: archive.manifest.started_at,
+        state: match archive.proof.word() {
+            "broken" => State::Broken,
+            "none" => State::Unproven,
+            _ => State::Proven,
+        },
+    };
+    let candidates: Vec<Candidate> = archives.iter().map(candidate).collect();
+    let verdicts = retention::plan(&candidates, &plan.keep, &plan.zone, now);
+    verdicts.into_iter().filter_map(|verdict| match verdict.decision {
+        Decision::Delete(reason) => Some((verdict.id, reason.to_string())),
+        Decision::Keep(_) => None,
+    })
 }

@@ -1,11 +1,21 @@
-//! Labels: the product's face. Reads a workload's labels against a table and resolves them to a
-//! plan, or to problems: all of them, never only the first.
+//! Labels: the product's face. Reads a workload's labels against a table and resolves them, within
+//! what the operator offers, to plans, or to problems: all of them, never only the first.
 //!
-//! What a key means is one row in `table.rs`; how rows, image and environment become a plan is
-//! `resolve.rs`. No label ever carries a command.
+//! What a key means is one row in `rows.rs`, its values are read in `values.rs`; `read.rs` takes a
+//! workload's labels apart, `resolve.rs` adds image, environment and the operator's `rules.rs`, and
+//! `order.rs` looks at the fleet as a whole.
 
+mod order;
+mod read;
 mod resolve;
+mod rows;
+mod rules;
+mod schema;
 mod table;
+mod values;
 
 pub use resolve::{Fleet, Target, resolve, target};
-pub use table::{LABELS, Label};
+pub use rules::Rules;
+pub use schema::schema;
+pub use rows::LABELS;
+pub use table::{Label, Shape};

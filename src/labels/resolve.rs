@@ -1,22 +1,29 @@
-//! From labels to plans: reads each label by its row, asks the image and the container's own
-//! environment for what labels leave open, and collects every problem on the way.
+//! From labels to plans: asks the image, the container's own environment and the operator's rules for
+//! what labels leave open, and collects every problem on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::table::{self, Draft, LABELS, nearest};
+use jiff::tz::TimeZone;
+
+use super::Rules;
+use super::order::{check_names, check_order, in_order};
+use super::read::{Draft, Job, jobs};
+use super::values::Encrypt;
 use crate::engine::{self, Access, Engine};
-use crate::model::{Codec, Plan, Problem, Schedule, SecretRef, Slug, Workload};
+use crate::model::{Codec, Patterns, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
 
 const STALL: Duration = Duration::from_mins(15);
 
 /// All labelled workloads of a host.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    /// What can be backed up, by source name.
+    /// What can be backed up: by priority, and after what it waits for.
     pub plans: Vec<Plan>,
-    /// What stands in the way. A workload with a problem has no plan: it is unprotected.
+    /// What stands in the way. A source with a problem has no plan: it is unprotected.
     pub problems: Vec<Problem>,
+    /// Containers with labels of ours and no plan.
+    pub unprotected: Vec<String>,
 }
 
 /// A workload that something is restored into.
@@ -33,59 +40,46 @@ impl Target {
     }
 }
 
+/// What one job resolves to.
+pub(super) struct Candidate {
+    pub(super) container: String,
+    pub(super) running: bool,
+    /// Its name, also if something else is wrong with it.
+    pub(super) source: Option<Slug>,
+    pub(super) plan: Option<Plan>,
+    pub(super) problems: Vec<Problem>,
+}
+
 /// Resolves workloads to plans and problems. The result does not depend on the order of the
 /// workloads: of two that claim one name, the one created first keeps it, unless only the other runs.
-pub fn resolve(prefix: &Slug, mut workloads: Vec<Workload>) -> Fleet {
+pub fn resolve(rules: &Rules, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    let found = workloads.into_iter().flat_map(|workload| candidates(rules, workload));
+    let mut candidates: Vec<Candidate> = found.collect();
+    check_names(rules, &mut candidates);
+    check_order(rules, &mut candidates);
     let mut fleet = Fleet::default();
-    let mut owners: BTreeMap<Slug, String> = BTreeMap::new();
-    let mut stopped: Vec<(Slug, String)> = Vec::new();
-    for workload in workloads {
-        let (container, running) = (workload.name.clone(), workload.running);
-        let Some(Read { source, result }) = plan(prefix, workload) else { continue };
-        let mut problems = Vec::new();
-        // A stopped container leaves its name to one that runs: they may be old and new of the same.
-        if let (Some(source), false) = (&source, running) {
-            stopped.push((source.clone(), container));
-        } else if let Some(source) = &source {
-            match owners.get(source) {
-                Some(owner) => {
-                    let message = format!(
-                        "resolves to the source name `{source}`, which container `{owner}` has already"
-                    );
-                    let suggestion = format!("{prefix}.name={source}-2");
-                    problems.push(Problem::new(&container, message).suggest(Some(suggestion)));
-                }
-                None => drop(owners.insert(source.clone(), container)),
-            }
+    let mut unprotected = BTreeSet::new();
+    for candidate in candidates {
+        match candidate.plan {
+            Some(plan) if candidate.problems.is_empty() => fleet.plans.push(plan),
+            _ => drop(unprotected.insert(candidate.container)),
         }
-        match result {
-            Ok(plan) if problems.is_empty() => fleet.plans.push(plan),
-            Ok(_) => {}
-            Err(own) => problems.extend(own),
-        }
-        fleet.problems.extend(problems);
+        fleet.problems.extend(candidate.problems);
     }
-    for (source, container) in stopped {
-        if let Some(owner) = owners.get(&source) {
-            let message = format!(
-                "its source name `{source}` has gone over to container `{owner}`, which runs: \
-                 both write to one series of archives"
-            );
-            fleet.problems.push(Problem::new(&container, message));
-        }
-    }
-    fleet.plans.sort_by(|a, b| a.source.cmp(&b.source));
+    fleet.unprotected = unprotected.into_iter().collect();
+    fleet.plans = in_order(fleet.plans);
     fleet
 }
 
 /// Resolves the workload of a restore: its labels count, but it needs none, and what is wrong with
 /// labels that only concern backups does not stand in the way.
-pub fn target(prefix: &Slug, workload: &Workload) -> Result<Target, Vec<Problem>> {
-    let (draft, mut problems) = read(prefix, workload);
-    let concerns = ["engine", "user", "password"].map(|key| format!("{prefix}.{key}"));
+pub fn target(rules: &Rules, workload: &Workload) -> Result<Target, Vec<Problem>> {
+    let main = jobs(rules, workload).and_then(|jobs| jobs.into_iter().next());
+    let (draft, mut problems) = main.map(|job| (job.draft, job.problems)).unwrap_or_default();
+    let concerns = ["engine", "user", "password"].map(|key| format!("{}.{key}", rules.prefix));
     problems.retain(|problem| problem.key.as_ref().is_some_and(|key| concerns.contains(key)));
-    let engine = find_engine(&draft, workload, &mut problems);
+    let engine = find_engine(rules, &draft, workload, &mut problems);
     if !workload.running {
         problems.push(Problem::new(&workload.name, "is not running"));
     }
@@ -99,112 +93,119 @@ pub fn target(prefix: &Slug, workload: &Workload) -> Result<Target, Vec<Problem>
     }
 }
 
-/// What one of our workloads resolves to.
-struct Read {
-    /// Its name, also if something else is wrong with it.
-    source: Option<Slug>,
-    result: Result<Plan, Vec<Problem>>,
+/// Resolves the jobs of one workload. None: it is not ours.
+fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
+    let mut jobs = jobs(rules, &workload).unwrap_or_default().into_iter();
+    let Some(main) = jobs.next().filter(|main| main.draft.enable != Some(false)) else {
+        return Vec::new();
+    };
+    let enabled = main.draft.enable.is_some() || told(&main.problems, rules, "enable");
+    let mut main = candidate(rules, &workload, main);
+    if !enabled {
+        let message = "has labels of ours but is not enabled, so it is not backed up";
+        let suggestion = format!("{}.enable=true", rules.prefix);
+        main.problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
+    }
+    if !workload.running {
+        let message = "is not running, so it cannot be backed up";
+        main.problems.push(Problem::new(&workload.name, message));
+    }
+    let inherited = !main.problems.is_empty();
+    let mut found = vec![main];
+    for job in jobs.filter(|job| job.draft.enable != Some(false)) {
+        let mut problems = job.problems.clone();
+        let mut further = match inherited {
+            // What is wrong with the workload is told once; what is wrong with the job, too.
+            true => Candidate { plan: None, problems: Vec::new(), ..candidate(rules, &workload, job) },
+            false => candidate(rules, &workload, job),
+        };
+        if inherited {
+            further.problems.append(&mut problems);
+        }
+        found.push(further);
+    }
+    found
 }
 
-/// `None`: the workload is not ours.
-fn plan(prefix: &Slug, workload: Workload) -> Option<Read> {
-    let labels = own_labels(prefix, &workload);
-    let (draft, mut problems) = read(prefix, &workload);
-    if labels.is_empty() || draft.enable == Some(false) {
-        return None;
+fn candidate(rules: &Rules, workload: &Workload, job: Job) -> Candidate {
+    let Job { id, draft, labels, mut problems } = job;
+    let source = draft.name.clone().or_else(|| default_name(rules, workload, &id, &mut problems));
+    let plan = plan(rules, workload, draft, source.clone(), labels, &mut problems);
+    let (container, running) = (workload.name.clone(), workload.running);
+    Candidate { container, running, source, plan, problems }
+}
+
+fn plan(
+    rules: &Rules,
+    workload: &Workload,
+    draft: Draft,
+    source: Option<Slug>,
+    labels: BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Plan> {
+    let engine = find_engine(rules, &draft, workload, problems);
+    let format = engine.and_then(|engine| find_format(rules, engine, &draft, workload, problems));
+    if let Some(engine) = engine {
+        check_abilities(rules, engine, &draft, workload, problems);
     }
-    if !labels.contains_key("enable") {
-        let message = "has labels of ours but is not enabled, so it is not backed up";
-        let suggestion = format!("{prefix}.enable=true");
-        problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
-    }
-    let engine = find_engine(&draft, &workload, &mut problems);
-    let source = draft.name.clone().or_else(|| default_name(&workload, prefix, &mut problems));
-    let format =
-        engine.and_then(|engine| find_format(engine, prefix, &draft, &workload, &mut problems));
-    if !workload.running {
-        problems.push(Problem::new(&workload.name, "is not running, so it cannot be backed up"));
-    }
-    let (Some(engine), Some(name), Some(format), true) =
-        (engine, source.clone(), format, problems.is_empty())
-    else {
-        return Some(Read { source, result: Err(problems) });
-    };
+    let store = find_store(rules, &draft, workload, problems);
+    let recipients = find_recipients(rules, &draft, workload, problems);
+    let (engine, source, format, store) = (engine?, source?, format?, store?);
     let defaults = engine.defaults(&workload.env);
-    let plan = Plan {
-        source: name,
+    let manual = || BTreeMap::from([(None, Schedule::Manual)]);
+    Some(Plan {
+        source,
+        workload: workload.clone(),
         engine: engine.card().name,
         password: draft.password.or(defaults.password),
         user: draft.user.unwrap_or(defaults.user),
         databases: draft.databases.unwrap_or(defaults.databases),
+        patterns: draft.patterns,
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
-        schedule: draft.schedule.unwrap_or(Schedule::Manual),
+        recipients,
+        store,
+        schedules: if draft.schedules.is_empty() { manual() } else { draft.schedules },
+        zone: draft.zone.unwrap_or(TimeZone::UTC),
         keep: draft.keep.unwrap_or_default(),
-        timeout: draft.timeout,
+        rpo: draft.rpo,
+        timeout: draft.timeout.or(rules.policy.timeout),
         stall: draft.stall.unwrap_or(STALL),
+        priority: draft.priority.unwrap_or_default(),
+        after: draft.after,
+        hooks: draft.hooks,
         labels,
-        workload,
-    };
-    Some(Read { source, result: Ok(plan) })
+    })
 }
 
-/// The workload's labels under our prefix, without it.
-fn own_labels(prefix: &Slug, workload: &Workload) -> BTreeMap<String, String> {
-    let own = |(key, value): (&String, &String)| {
-        let key = key.strip_prefix(prefix.as_str())?.strip_prefix('.')?;
-        Some((key.to_owned(), value.clone()))
-    };
-    workload.labels.iter().filter_map(own).collect()
-}
-
-fn read(prefix: &Slug, workload: &Workload) -> (Draft, Vec<Problem>) {
-    let mut draft = Draft::default();
-    let mut problems = Vec::new();
-    for (key, value) in own_labels(prefix, workload) {
-        let whole = format!("{prefix}.{key}");
-        let Some(label) = LABELS.iter().find(|label| label.key == key) else {
-            let near = nearest(&key, LABELS.iter().map(|label| label.key));
-            problems.push(
-                Problem::new(&workload.name, "there is no such label")
-                    .key(whole)
-                    .suggest(near.map(|near| format!("{prefix}.{near}"))),
-            );
-            continue;
-        };
-        if let Err(wrong) = table::read(label, &mut draft, &value) {
-            let message = format!("{wrong}; expected {}", label.expects);
-            let problem = Problem::new(&workload.name, message).key(whole);
-            problems.push(if label.secret { problem } else { problem.value(value) });
-        }
-    }
-    (draft, problems)
+/// Whether a problem with a label is told already.
+fn told(problems: &[Problem], rules: &Rules, key: &str) -> bool {
+    let key = format!("{}.{key}", rules.prefix);
+    problems.iter().any(|problem| problem.key.as_ref() == Some(&key))
 }
 
 fn find_engine(
+    rules: &Rules,
     draft: &Draft,
     workload: &Workload,
     problems: &mut Vec<Problem>,
 ) -> Option<&'static dyn Engine> {
     let found = draft.engine.or_else(|| engine::by_image(&workload.image));
-    // A mistyped `engine` label is a problem already.
-    let told = problems
-        .iter()
-        .any(|problem| problem.key.as_deref().is_some_and(|key| key.ends_with(".engine")));
-    if found.is_none() && !told {
+    if found.is_none() && !told(problems, rules, "engine") {
         let message = format!("its image `{}` does not tell its engine", workload.image);
-        let suggestion = LABELS.iter().find(|label| label.key == "engine");
+        let suggestion = format!("{}.engine={}", rules.prefix, engine::names()[0]);
         problems.push(
             Problem::new(&workload.name, message)
-                .suggest(suggestion.map(|label| format!("engine={}", label.examples[0]))),
+                .suggest(Some(suggestion))
+                .see("`ringbolt labels explain engine`"),
         );
     }
     found
 }
 
 fn find_format(
+    rules: &Rules,
     engine: &'static dyn Engine,
-    prefix: &Slug,
     draft: &Draft,
     workload: &Workload,
     problems: &mut Vec<Problem>,
@@ -215,29 +216,137 @@ fn find_format(
     if found.is_none() {
         let names: Vec<String> = formats.iter().map(|f| format!("`{}`", f.name)).collect();
         let message = format!("expected {} for {}", names.join(" or "), engine.card().name);
-        problems.push(
-            Problem::new(&workload.name, message)
-                .key(format!("{prefix}.format"))
-                .value(wanted)
-                .suggest(nearest(wanted, formats.iter().map(|format| format.name))),
-        );
+        let near = nearest(wanted, formats.iter().map(|format| format.name));
+        problems.push(wrong(rules, workload, "format", wanted, message).suggest(near));
     }
     found.map(|format| format.name)
 }
 
-fn default_name(workload: &Workload, prefix: &Slug, problems: &mut Vec<Problem>) -> Option<Slug> {
-    let name = workload.compose_name().unwrap_or_else(|| workload.name.clone());
-    let told = problems
-        .iter()
-        .any(|problem| problem.key.as_deref().is_some_and(|key| key.ends_with(".name")));
+/// What a label asks of an engine that it cannot do, or does not say though it must.
+fn check_abilities(
+    rules: &Rules,
+    engine: &'static dyn Engine,
+    draft: &Draft,
+    workload: &Workload,
+    problems: &mut Vec<Problem>,
+) {
+    let card = engine.card();
+    let name = card.name;
+    if !card.takes_paths && !draft.path.is_empty() {
+        let message = format!("{name} takes no path");
+        problems.push(wrong(rules, workload, "path", &draft.path.join(","), message));
+    }
+    if card.takes_paths && draft.path.is_empty() && !told(problems, rules, "path") {
+        let suggestion = format!("{}.path=/data/app.db", rules.prefix);
+        let message = format!("{name} needs a `path`");
+        problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
+    }
+    let Patterns { include, exclude, exclude_data } = &draft.patterns;
+    for (key, patterns) in [("include", include), ("exclude", exclude), ("exclude-data", exclude_data)] {
+        if !card.takes_patterns && !patterns.is_empty() {
+            let message = format!("{name} takes no patterns");
+            problems.push(wrong(rules, workload, key, &patterns.join(","), message));
+        }
+    }
+}
+
+fn find_store(
+    rules: &Rules,
+    draft: &Draft,
+    workload: &Workload,
+    problems: &mut Vec<Problem>,
+) -> Option<Slug> {
+    let known = || rules.stores.iter().map(Slug::as_str);
+    let Some(wanted) = &draft.stores else {
+        if rules.store.is_none() {
+            let names: Vec<&str> = known().collect();
+            let message = format!(
+                "names no store, and of the operator's ({}) none is the default",
+                names.join(", ")
+            );
+            let suggestion = format!("{}.stores={}", rules.prefix, names.first().unwrap_or(&"…"));
+            problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
+        }
+        return rules.store.clone();
+    };
+    let text = wanted.iter().map(Slug::as_str).collect::<Vec<_>>().join(",");
+    for name in wanted.iter().filter(|name| !rules.stores.contains(*name)) {
+        let message = format!("the operator has no store `{name}`");
+        let near = nearest(name.as_str(), known());
+        problems.push(wrong(rules, workload, "stores", &text, message).suggest(near));
+        return None;
+    }
+    match wanted.as_slice() {
+        [one] => Some(one.clone()),
+        _ => {
+            let message = "this version writes each archive to one store".to_owned();
+            problems.push(wrong(rules, workload, "stores", &text, message));
+            None
+        }
+    }
+}
+
+/// Whoever can decrypt every archive can decrypt those of a group, too.
+fn find_recipients(
+    rules: &Rules,
+    draft: &Draft,
+    workload: &Workload,
+    problems: &mut Vec<Problem>,
+) -> Vec<String> {
+    let mut recipients = rules.recipients.clone();
+    match &draft.encrypt {
+        None => {}
+        Some(Encrypt::No) => recipients.clear(),
+        Some(Encrypt::Yes) if recipients.is_empty() => {
+            let message = "the operator has set no `encryption.recipients`".to_owned();
+            problems.push(wrong(rules, workload, "encrypt", "true", message));
+        }
+        Some(Encrypt::Yes) => {}
+        Some(Encrypt::Groups(names)) => {
+            for name in names {
+                match rules.groups.get(name) {
+                    Some(group) => recipients.extend(group.iter().cloned()),
+                    None => {
+                        let message = "the operator has no such recipient group".to_owned();
+                        let near = nearest(name.as_str(), rules.groups.keys().map(Slug::as_str));
+                        let problem = wrong(rules, workload, "encrypt", name.as_str(), message);
+                        problems.push(problem.suggest(near));
+                    }
+                }
+            }
+            recipients.sort();
+            recipients.dedup();
+        }
+    }
+    recipients
+}
+
+fn default_name(
+    rules: &Rules,
+    workload: &Workload,
+    job: &Option<Slug>,
+    problems: &mut Vec<Problem>,
+) -> Option<Slug> {
+    let mut name = workload.compose_name().unwrap_or_else(|| workload.name.clone());
+    if let Some(id) = job {
+        name = format!("{name}-{id}");
+    }
     match name.parse() {
         Ok(name) => Some(name),
-        Err(_) if told => None,
+        Err(_) if told(problems, rules, "name") => None,
         Err(error) => {
             let message = format!("its name `{name}` is no source name: {error}");
-            let suggestion = format!("{prefix}.name=…");
+            let suggestion = format!("{}.name=…", rules.prefix);
             problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
             None
         }
     }
+}
+
+/// A problem of a key that was readable and cannot be followed.
+fn wrong(rules: &Rules, workload: &Workload, key: &str, value: &str, message: String) -> Problem {
+    Problem::new(&workload.name, message)
+        .key(format!("{}.{key}", rules.prefix))
+        .value(value)
+        .see(format!("`ringbolt labels explain {key}`"))
 }

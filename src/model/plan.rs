@@ -1,10 +1,13 @@
 //! The plan: what settings and labels resolve to for one source. Complete: no "maybe" is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use jiff::tz::TimeZone;
 
 use super::{DatabaseName, SecretRef, Slug, Workload};
 
@@ -19,16 +22,30 @@ pub struct Plan {
     /// `None`: the server asks for none.
     pub password: Option<SecretRef>,
     pub databases: Databases,
+    pub patterns: Patterns,
     /// One of the engine's formats.
     pub format: &'static str,
     pub codec: Codec,
-    pub schedule: Schedule,
+    /// Public keys that can decrypt the archives; empty: they are not encrypted.
+    pub recipients: Vec<String>,
+    /// The operator's store that archives go to.
+    pub store: Slug,
+    /// By the id that a label gave it; one schedule needs none.
+    pub schedules: BTreeMap<Option<Slug>, Schedule>,
+    /// Where schedules and retention look at the clock.
+    pub zone: TimeZone,
     pub keep: Keep,
+    /// The promise: the newest archive is never older than this.
+    pub rpo: Option<Duration>,
+    pub priority: Priority,
+    /// Sources that must have finished first.
+    pub after: BTreeSet<Slug>,
+    pub hooks: Hooks,
     /// The longest a whole run may take; `None`: no limit.
     pub timeout: Option<Duration>,
     /// The longest silence of a dump before it counts as hung.
     pub stall: Duration,
-    /// The labels this came from, without the prefix.
+    /// The labels this came from, without the prefix and without a secret.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -40,6 +57,16 @@ pub enum Databases {
     Named(Vec<DatabaseName>),
 }
 
+impl Databases {
+    /// Whether a database that is there is one of them.
+    pub fn has(&self, name: &DatabaseName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(name),
+        }
+    }
+}
+
 impl fmt::Display for Databases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,6 +76,59 @@ impl fmt::Display for Databases {
                 f.write_str(&names.join(","))
             }
         }
+    }
+}
+
+/// Which tables of a database are dumped, in the engine's own patterns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patterns {
+    /// Empty: all of them.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    /// Their definition is dumped, their rows are not.
+    pub exclude_data: Vec<String>,
+}
+
+/// Commands that an operator lets labels run in the container, around a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// If it fails, no backup begins.
+    pub before: Option<Vec<String>>,
+    /// Runs whatever came of the backup.
+    pub after: Option<Vec<String>>,
+}
+
+/// Who goes first when not all can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+    Critical,
+}
+
+impl Priority {
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+impl FromStr for Priority {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|priority| priority.to_string() == text);
+        found.ok_or("it is no priority")
     }
 }
 

@@ -17,12 +17,14 @@ pub struct Problem {
     pub message: String,
     /// The nearest thing that would be right.
     pub suggestion: Option<String>,
+    /// Where it is explained: a command, or a place in the documentation.
+    pub see: Option<String>,
 }
 
 impl Problem {
     pub fn new(place: &str, message: impl Into<String>) -> Self {
         let (place, message) = (place.to_owned(), message.into());
-        Self { place, key: None, value: None, message, suggestion: None }
+        Self { place, key: None, value: None, message, suggestion: None, see: None }
     }
 
     #[must_use]
@@ -42,6 +44,25 @@ impl Problem {
         self.suggestion = suggestion.map(Into::into);
         self
     }
+
+    #[must_use]
+    pub fn see(mut self, place: impl Into<String>) -> Self {
+        self.see = Some(place.into());
+        self
+    }
+}
+
+/// The known word nearest to a mistyped one.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Longer than any key with a typo; the distance of a hostile text is not worth its time.
+    if word.len() > 64 {
+        return None;
+    }
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3).min(3))
+        .min()
+        .map(|(_, candidate)| candidate)
 }
 
 /// A value is shown escaped and shortened: it is hostile until proven otherwise.
@@ -65,8 +86,11 @@ impl fmt::Display for Problem {
             f.write_str("`: ")?;
         }
         f.write_str(&self.message)?;
-        match &self.suggestion {
-            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "; did you mean `{suggestion}`?")?;
+        }
+        match &self.see {
+            Some(place) => write!(f, " (see {place})"),
             None => Ok(()),
         }
     }

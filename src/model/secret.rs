@@ -8,7 +8,7 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 /// A secret's value. It has no `Display`, no `Serialize`, a blind `Debug`, and is wiped when dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -37,6 +37,8 @@ pub enum SecretRef {
     File(String),
     /// A file in the sidecar's own secrets directory, by name.
     Sidecar(super::Slug),
+    /// The value itself, where the operator lets labels hold one.
+    Literal(Secret),
 }
 
 impl FromStr for SecretRef {
@@ -69,6 +71,7 @@ impl fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{path}"),
             Self::Sidecar(name) => write!(f, "secret:{name}"),
+            Self::Literal(_) => f.write_str("literal"),
         }
     }
 }

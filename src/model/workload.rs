@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Secret;
+
 /// A container as the engine reported it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Workload {
@@ -14,11 +16,37 @@ pub struct Workload {
     /// The digest of what really runs.
     pub image_digest: String,
     pub labels: BTreeMap<String, String>,
-    /// The environment. It holds secrets, so `Debug` leaves it out.
-    pub env: BTreeMap<String, String>,
+    pub env: Environment,
     pub running: bool,
     /// When it was created, for a stable order.
     pub created: String,
+}
+
+/// A container's own environment. Any value in it may be a secret, so all are kept like one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment(BTreeMap<String, Secret>);
+
+impl Environment {
+    /// A variable that is set and not empty, and is no secret: a name, a path.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Secret::reveal).filter(|value| !value.is_empty())
+    }
+
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// The variable that holds this very value.
+    pub fn holding(&self, value: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(_, own)| !value.is_empty() && own.reveal() == value);
+        found.map(|(name, _)| name.as_str())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+    }
 }
 
 impl Workload {

@@ -1,146 +1,284 @@
-//! Settings: defaults, then a file, then the environment. Reads them once and says where a wrong
-//! value came from.
+//! Settings: defaults, then a file, then the environment, then flags. Reads them once, and says of
+//! each wrong one what is wrong and where it was written: all at once, never only the first.
 //!
-//! It does not know which stores exist or what a label means.
+//! What a key means is one row in `table.rs`. Which stores can be opened, and what a label means, is
+//! known on other floors.
 
-use std::collections::BTreeMap;
+mod given;
+mod schema;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml, Yaml};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::model::{ErrorKind, Explain, Slug};
+pub use given::Origin;
+pub use schema::schema;
+pub use table::{SETTINGS, Setting};
+
+use crate::model::{Priority, Problem, Secret, Slug, nearest};
+use given::Given;
+use table::Reader;
 
 /// The file that is read if it is there; one given by hand must be there.
 pub const DEFAULT_FILE: &str = "/etc/ringbolt/ringbolt.toml";
-const PREFIX: &str = "RINGBOLT_";
 
 /// All settings, resolved.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     pub docker: DockerSettings,
     pub labels: LabelSettings,
+    /// What every workload's labels say unless they say otherwise, by label. `labels/` reads them.
+    pub defaults: BTreeMap<String, String>,
     pub stores: BTreeMap<Slug, StoreSettings>,
+    pub encryption: EncryptionSettings,
     pub secrets: SecretSettings,
+    /// Every value that was given, for `config show`.
+    shown: BTreeMap<String, Effective>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerSettings {
     /// `unix:///path` or `tcp://host:port`.
     pub host: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelSettings {
     /// What our labels begin with, without the dot.
     pub prefix: Slug,
+    pub policy: Policy,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What labels may say at all. Whoever may label a container is not always who runs Ringbolt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Labels that no workload may have.
+    pub refuse: BTreeSet<String>,
+    pub literal_passwords: bool,
+    /// The highest priority that a label may ask for.
+    pub priority: Priority,
+    /// The longest `timeout` that a label may ask for; also the default then.
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreSettings {
     pub url: String,
+    /// Whether sources go there whose labels name no store.
+    pub default: bool,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default)]
+pub struct EncryptionSettings {
+    /// Public keys that can decrypt every archive; empty: archives are not encrypted.
+    pub recipients: Vec<String>,
+    /// Further sets of public keys, which labels can choose by name.
+    pub groups: BTreeMap<Slug, Vec<String>>,
+    /// For reading encrypted archives. The sidecar needs none.
+    pub identity: Option<SecretSource>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSettings {
     /// Where `secret:NAME` is looked up.
     pub directory: PathBuf,
 }
 
-impl Default for DockerSettings {
+/// A secret setting, read when it is needed and not before.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    Here(Secret),
+    File(PathBuf),
+}
+
+/// What applies at one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    pub key: String,
+    /// Secrets are masked.
+    pub value: String,
+    pub origin: String,
+}
+
+/// What settings are read from, apart from the file.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// A file given by hand.
+    pub file: Option<PathBuf>,
+    pub environment: Vec<(OsString, OsString)>,
+    /// `KEY=VALUE`.
+    pub flags: Vec<String>,
+}
+
+impl Default for Settings {
     fn default() -> Self {
-        Self { host: "unix:///var/run/docker.sock".to_owned() }
-    }
-}
-
-impl Default for LabelSettings {
-    fn default() -> Self {
-        Self { prefix: "ringbolt".parse().expect("the default prefix is a slug") }
-    }
-}
-
-impl Default for SecretSettings {
-    fn default() -> Self {
-        Self { directory: "/run/secrets".into() }
-    }
-}
-
-/// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error("{}", explain(.0))]
-    Wrong(Box<figment::Error>),
-    #[error("cannot read settings file `{}`", .0.display())]
-    File(PathBuf, #[source] std::io::Error),
-    #[error("no store is configured")]
-    NoStore,
-    #[error("stores `{0}` and `{1}` are configured; this version writes to one")]
-    ManyStores(Slug, Slug),
-}
-
-impl Explain for SettingsError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Usage
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoStore => "set RINGBOLT_STORES__LOCAL__URL=file:///backups",
-            Self::ManyStores(..) => "keep one of them",
-            Self::Wrong(_) | Self::File(..) => return None,
+        let policy = Policy {
+            refuse: ["hook.before", "hook.after"].map(str::to_owned).into(),
+            literal_passwords: false,
+            priority: Priority::Critical,
+            timeout: None,
         };
-        Some(hint.to_owned())
+        let prefix = "ringbolt".parse().expect("the default prefix is a slug");
+        Self {
+            docker: DockerSettings { host: "unix:///var/run/docker.sock".to_owned() },
+            labels: LabelSettings { prefix, policy },
+            defaults: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            encryption: EncryptionSettings::default(),
+            secrets: SecretSettings { directory: "/run/secrets".into() },
+            shown: BTreeMap::new(),
+        }
     }
 }
 
-/// One line for each wrong setting: what, where, from which origin.
-fn explain(error: &figment::Error) -> String {
-    let lines: Vec<String> = error
-        .clone()
-        .into_iter()
-        .map(|error| {
-            let key = error.path.join(".");
-            let origin = match &error.metadata {
-                Some(metadata) => match &metadata.source {
-                    Some(source) => format!(" in {source}"),
-                    None if metadata.name.contains("environment") => {
-                        format!(" in variable {PREFIX}{}", key.replace('.', "__").to_uppercase())
-                    }
-                    None => format!(" in {}", metadata.name),
-                },
-                None => String::new(),
-            };
-            match key.is_empty() {
-                true => format!("setting{origin}: {}", error.kind),
-                false => format!("setting `{key}`{origin}: {}", error.kind),
-            }
-        })
-        .collect();
-    lines.join("\n")
+impl SecretSource {
+    /// # Errors
+    /// If its file cannot be read, or is not text.
+    pub fn read(&self) -> io::Result<Secret> {
+        match self {
+            Self::Here(secret) => Ok(secret.clone()),
+            Self::File(path) => std::fs::read_to_string(path).map(Secret::new),
+        }
+    }
 }
 
-/// Reads the settings. `file`: a file given by hand, TOML or (by its extension) YAML.
+impl Settings {
+    /// Where the value at a key comes from.
+    pub fn origin(&self, key: &str) -> String {
+        self.shown.get(key).map_or(Origin::Default.to_string(), |shown| shown.origin.clone())
+    }
+
+    /// What applies at every key, defaults included, in the order of the table.
+    pub fn effective(&self) -> Vec<Effective> {
+        let mut all = Vec::new();
+        for setting in SETTINGS {
+            let given: Vec<&Effective> =
+                self.shown.values().filter(|shown| setting.takes(&shown.key)).collect();
+            if given.is_empty() && !setting.is_named() {
+                let (key, value) = (setting.key.to_owned(), setting.default.replace('`', ""));
+                all.push(Effective { key, value, origin: Origin::Default.to_string() });
+            }
+            all.extend(given.into_iter().cloned());
+        }
+        all
+    }
+}
+
+/// Reads the settings.
 ///
 /// # Errors
-/// [`SettingsError::Wrong`] for a value or key that is not known, with its origin.
-pub fn read(file: Option<&Path>) -> Result<Settings, SettingsError> {
-    let mut figment = Figment::from(Serialized::defaults(Settings::default()));
-    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-    match std::fs::read_to_string(path) {
-        Ok(_) if matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml")) => {
-            figment = figment.merge(Yaml::file_exact(path));
-        }
-        Ok(_) => figment = figment.merge(Toml::file_exact(path)),
-        Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(SettingsError::File(path.to_owned(), error)),
+/// Every problem, each with the file, variable or flag it comes from.
+pub fn read(written: &Written) -> Result<Settings, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut all = Vec::new();
+    collect(file(written.file.as_deref()), &mut all, &mut problems);
+    collect(given::variables(written.environment.iter().cloned()), &mut all, &mut problems);
+    for flag in &written.flags {
+        collect(given::flag(flag).map(|given| vec![given]).map_err(|p| vec![p]), &mut all, &mut problems);
     }
-    // RINGBOLT_CONFIG names the file itself; it is the command line's.
-    let environment = Env::prefixed(PREFIX).ignore(&["config"]).split("__");
-    figment.merge(environment).extract().map_err(|error| SettingsError::Wrong(Box::new(error)))
+    let mut settings = Settings::default();
+    for given in &all {
+        if let Err(problem) = apply(&mut settings, given) {
+            problems.push(problem);
+        }
+    }
+    check_whole(&settings, &mut problems);
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+fn collect(
+    read: Result<Vec<Given>, Vec<Problem>>,
+    all: &mut Vec<Given>,
+    problems: &mut Vec<Problem>,
+) {
+    match read {
+        Ok(given) => all.extend(given),
+        Err(found) => problems.extend(found),
+    }
+}
+
+fn file(by_hand: Option<&Path>) -> Result<Vec<Given>, Vec<Problem>> {
+    let path = by_hand.unwrap_or(Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => given::file(path, &text).map_err(|problem| vec![problem]),
+        Err(error) if by_hand.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => {
+            let place = Origin::File(path.display().to_string()).to_string();
+            Err(vec![Problem::new(&place, format!("cannot be read: {error}"))])
+        }
+    }
+}
+
+/// Takes one value in. A later one at the same key replaces it.
+fn apply(settings: &mut Settings, given: &Given) -> Result<(), Problem> {
+    let (name, place) = (given.name(), given.origin.to_string());
+    let Some((setting, names)) = table::find(&given.key) else {
+        let known = SETTINGS.iter().map(|setting| setting.key);
+        let near = nearest(&name, known).map(str::to_owned);
+        // A value at an unknown key may be a secret: it is not repeated.
+        return Err(Problem::new(&place, "there is no such setting").key(name).suggest(near));
+    };
+    let wrong = |wrong: String| {
+        let message = format!("{wrong}; expected {}", setting.expects);
+        let problem = Problem::new(&place, message).key(&name).see(table::REFERENCE);
+        if setting.is_secret() { problem } else { problem.value(given.shown()) }
+    };
+    let names: Vec<Slug> = names
+        .iter()
+        .map(|name| name.parse().map_err(|error| wrong(format!("`{name}` is no name: {error}"))))
+        .collect::<Result<_, _>>()?;
+    match setting.reader {
+        Reader::Plain(read) => read(settings, &names, given).map_err(wrong)?,
+        Reader::Secret(read) => {
+            let text = given.text().map_err(wrong)?;
+            read(settings, match setting.is_file(&name) {
+                true => SecretSource::File(text.into()),
+                false => SecretSource::Here(Secret::new(text)),
+            });
+        }
+    }
+    let masked = setting.is_secret() && !setting.is_file(&name);
+    let value = if masked { "(secret)".to_owned() } else { given.shown() };
+    let (key, origin) = (name.clone(), place);
+    settings.shown.insert(name, Effective { key, value, origin });
+    Ok(())
+}
+
+/// What no single value can be blamed for.
+fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
+    if settings.stores.is_empty() && problems.is_empty() {
+        let example = "RINGBOLT_STORES__LOCAL__URL=file:///backups";
+        let problem = Problem::new("settings", "no store is configured").key("stores.<name>.url");
+        problems.push(problem.suggest(Some(example)).see(table::REFERENCE));
+    }
+    for name in settings.stores.iter().filter(|(_, s)| s.url.is_empty()).map(|(name, _)| name) {
+        let (key, place) = (format!("stores.{name}.url"), format!("stores.{name}.default"));
+        // A wrong URL was told already.
+        if !problems.iter().any(|problem| problem.key.as_ref() == Some(&key)) {
+            let message = format!("store `{name}` has no `url`");
+            problems.push(Problem::new(&settings.origin(&place), message).key(key));
+        }
+    }
+    let marked: Vec<&Slug> =
+        settings.stores.iter().filter(|(_, store)| store.default).map(|(name, _)| name).collect();
+    if let [first, second, ..] = marked.as_slice() {
+        let message = format!(
+            "store `{first}` is the default already; this version writes each archive to one store"
+        );
+        let key = format!("stores.{second}.default");
+        problems.push(Problem::new(&settings.origin(&key), message).key(key));
+    }
+    for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
+        let file = format!("{}_file", setting.key);
+        if let (Some(_), Some(other)) = (settings.shown.get(setting.key), settings.shown.get(&file)) {
+            let message = format!("is given as `{file}` too ({}): keep one", other.origin);
+            let place = settings.origin(setting.key);
+            problems.push(Problem::new(&place, message).key(setting.key));
+        }
+    }
 }

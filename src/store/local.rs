@@ -16,6 +16,8 @@ const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 /// Temporary files are `.<name>.<number>.tmp` beside the final one; no key begins with a dot.
 const TEMPORARY: &str = ".tmp";
+/// The kind of file system that a container has where nothing is mounted (`statfs(2)`).
+const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
 const LOCK: &str = ".ringbolt.lock";
 const PROBE: &str = "ringbolt.probe";
 /// No key of ours has more components.
@@ -204,7 +206,14 @@ impl Store for Local {
         written.and(removed).map_err(self.failed("write", PROBE))?;
         let space = rustix::fs::statvfs(existing).map_err(io::Error::from);
         let space = space.map_err(self.failed("measure", PROBE))?;
-        Ok(Probe { free: Some(space.f_bavail.saturating_mul(space.f_frsize)) })
+        let bytes = |blocks: u64| Some(blocks.saturating_mul(space.f_frsize));
+        let kind = rustix::fs::statfs(existing).map_err(io::Error::from);
+        let kind = kind.map_err(self.failed("measure", PROBE))?;
+        Ok(Probe {
+            free: bytes(space.f_bavail),
+            total: bytes(space.f_blocks),
+            passing: kind.f_type == OVERLAY,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 mod key;
 mod local;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -64,6 +65,9 @@ pub trait Store: Debug + Send + Sync {
     fn probe(&self) -> Result<Probe, StoreError>;
 }
 
+/// The operator's stores, by name.
+pub type Stores = BTreeMap<Slug, Arc<dyn Store>>;
+
 /// An object that is being written. Dropping it leaves nothing visible.
 pub trait Upload: Write + Debug + Send {
     /// What is written, and where, for messages.
@@ -92,6 +96,10 @@ pub struct Object {
 pub struct Probe {
     /// `None`: the store cannot say.
     pub free: Option<u64>,
+    /// The whole room, used or not.
+    pub total: Option<u64>,
+    /// Whether it goes away with the container that Ringbolt runs in.
+    pub passing: bool,
 }
 
 /// A failed act on a store.

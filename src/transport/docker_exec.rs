@@ -104,10 +104,10 @@ impl DockerExec {
             why: why.to_owned(),
         };
         match reference {
+            SecretRef::Literal(secret) => Ok(secret.clone()),
             SecretRef::Env(name) => {
-                let value = self.workload.env.get(name);
-                let value = value.ok_or_else(|| missing("the container has no such variable"))?;
-                Ok(Secret::new(value.clone()))
+                let value = self.workload.env.secret(name);
+                value.cloned().ok_or_else(|| missing("the container has no such variable"))
             }
             SecretRef::File(path) => {
                 let command = Command::new(["cat", "--"]).arg(path);

@@ -9,13 +9,11 @@ mod queries;
 mod sql;
 mod text;
 
-use std::collections::BTreeMap;
-
 use super::{
-    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Validator,
+    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Facts, Part, SecretRef, Server, Value,
+    Command, Database, DatabaseName, Databases, Environment, Facts, Part, Patterns, SecretRef, Server, Value,
 };
 
 static CARD: Card = Card {
@@ -34,6 +32,12 @@ static CARD: Card = Card {
         Format { name: "custom", extension: "pgdump" },
         Format { name: "plain", extension: "sql" },
     ],
+    takes_paths: false,
+    takes_patterns: true,
+    example: "    image: postgres:17
+    environment:
+      POSTGRES_DB: shop
+      POSTGRES_PASSWORD: change-me",
 };
 
 /// The first version that knows other locale providers than libc.
@@ -53,12 +57,12 @@ impl Engine for Postgres {
 
     /// The variables of the official image; Bitnami's image spells two of them differently.
     /// <https://github.com/docker-library/docs/blob/master/postgres/README.md>
-    fn defaults(&self, env: &BTreeMap<String, String>) -> Defaults {
-        let set = |name: &str| env.get(name).filter(|value| !value.is_empty());
-        let first = |names: &[&str]| names.iter().find_map(|name| set(name)).cloned();
+    fn defaults(&self, env: &Environment) -> Defaults {
+        let first = |names: &[&str]| names.iter().find_map(|name| env.text(name));
         let password = ["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"].iter().find_map(|name| {
-            let file = set(&format!("{name}_FILE")).map(|path| SecretRef::File(path.clone()));
-            file.or_else(|| set(name).map(|_| SecretRef::Env((*name).to_owned())))
+            let file = env.text(&format!("{name}_FILE"));
+            let file = file.map(|path| SecretRef::File(path.to_owned()));
+            file.or_else(|| env.text(name).map(|_| SecretRef::Env((*name).to_owned())))
         });
         let named = first(&["POSTGRES_DB", "POSTGRESQL_DATABASE"]);
         let databases = match named.and_then(|name| name.parse().ok()) {
@@ -66,7 +70,7 @@ impl Engine for Postgres {
             None => Databases::All,
         };
         let user = first(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]);
-        Defaults { user: user.unwrap_or_else(|| "postgres".to_owned()), password, databases }
+        Defaults { user: user.unwrap_or("postgres").to_owned(), password, databases }
     }
 
     fn probe(&self, access: &Access) -> Command {
@@ -81,16 +85,16 @@ impl Engine for Postgres {
         Command::new(["pg_dump", "--version"])
     }
 
-    fn dump(&self, access: &Access, part: &Part, format: &str, server: &Server) -> Dump {
+    fn dump(&self, access: &Access, part: &Part, scope: &Scope, server: &Server) -> Dump {
         match part {
             // Compression is ours: the dump stays countable, and one codec serves every engine.
-            Part::Database(name) => Dump {
-                command: connect(Command::new(["pg_dump"]), access)
-                    .arg(format!("--format={format}"))
-                    .arg("--compress=0")
-                    .arg(dbname(name.as_str())),
-                warnings: Vec::new(),
-            },
+            Part::Database(name) => {
+                let command = connect(Command::new(["pg_dump"]), access)
+                    .arg(format!("--format={}", scope.format))
+                    .arg("--compress=0");
+                let (command, warnings) = only(command, scope.patterns);
+                Dump { command: command.arg(dbname(name.as_str())), warnings }
+            }
             Part::Globals if server.superuser => {
                 Dump { command: dump_globals(access), warnings: Vec::new() }
             }
@@ -222,6 +226,28 @@ fn dump_globals(access: &Access) -> Command {
     utf8(unlimited(connect(Command::new(["pg_dumpall", "--globals-only"]), access)))
 }
 
+/// Leaves tables out of a dump. A pattern that matches nothing is an error of `pg_dump` for what is
+/// to be in the dump; for what is to be left out, nothing is lost.
+fn only(mut command: Command, patterns: &Patterns) -> (Command, Vec<String>) {
+    let Patterns { include, exclude, exclude_data } = patterns;
+    let mut warnings = Vec::new();
+    if !include.is_empty() {
+        command = command.arg("--strict-names");
+        warnings.push(format!(
+            "only the tables {} are in the dump; what they need (schemas, types, functions) is not",
+            include.join(", ")
+        ));
+    }
+    for (option, patterns) in
+        [("table", include), ("exclude-table", exclude), ("exclude-table-data", exclude_data)]
+    {
+        for pattern in patterns {
+            command = command.arg(format!("--{option}={pattern}"));
+        }
+    }
+    (command, warnings)
+}
+
 /// Frees a tool of limits that an operator has set for a role or a database, which the start-up
 /// options overrule. `pg_dump` and `pg_restore` do this by themselves.
 fn unlimited(command: Command) -> Command {
@@ -277,9 +303,10 @@ mod tests {
             roles: Vec::new(),
             tablespaces: Vec::new(),
         };
+        let scope = Scope { format: "custom", patterns: &Patterns::default() };
         for command in [
             Postgres.probe(&access),
-            Postgres.dump(&access, &Part::Globals, "custom", &server).command,
+            Postgres.dump(&access, &Part::Globals, &scope, &server).command,
             Postgres.discard(&access, &name),
             Postgres.count_objects(&access, &name),
             Postgres.ask_facts(&access, &name, &Facts::default()),

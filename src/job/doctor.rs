@@ -1,0 +1,205 @@
+//! Doctor: what is wrong with Docker, stores, keys, clocks and tools, and what to do about it. It
+//! changes nothing but what a store's probe does.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::survey::{self, StoreFinding};
+use super::{Context, JobError};
+use crate::model::units::{Bytes, span};
+use crate::model::{Explain, Problem};
+use crate::settings::Settings;
+
+/// Clocks that differ by more than this make retention and freshness lie.
+const CLOCKS: Duration = Duration::from_secs(5);
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub subject: &'static str,
+    pub state: State,
+    pub message: String,
+    pub advice: Option<String>,
+}
+
+/// How a finding reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Good,
+    /// It works, and may not be what was meant.
+    Doubtful,
+    Bad,
+}
+
+impl Finding {
+    fn new(subject: &'static str, state: State, message: impl Into<String>) -> Self {
+        Self { subject, state, message: message.into(), advice: None }
+    }
+
+    fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Something that failed, and what it says to do.
+    pub fn failed(subject: &'static str, error: &dyn Explain, said: String) -> Self {
+        Self { subject, state: State::Bad, message: said, advice: error.hint() }
+    }
+
+    /// A problem somebody made.
+    pub fn problem(subject: &'static str, problem: &Problem) -> Self {
+        Self::new(subject, State::Bad, problem.to_string())
+    }
+}
+
+/// What the settings alone tell. `zone`: the variable `TZ`.
+pub fn settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
+    let mut found = vec![Finding::new("settings", State::Good, "they are right")];
+    if let (Some(zone), false) = (zone, settings.defaults.contains_key("timezone")) {
+        found.push(
+            Finding::new("clock", State::Doubtful, format!("TZ={zone} is set, and is not used"))
+                .advice(format!("schedules go by UTC; set `defaults.timezone={zone}`")),
+        );
+    }
+    let recipients = &settings.encryption.recipients;
+    found.push(match recipients.len() {
+        0 => Finding::new("keys", State::Doubtful, "archives are not encrypted")
+            .advice("set `encryption.recipients` to public keys; `ringbolt keygen` makes one"),
+        1 => Finding::new("keys", State::Doubtful, "there is only one recipient")
+            .advice("if its identity is lost, so are all archives: add a second one, kept elsewhere"),
+        many => Finding::new("keys", State::Good, format!("{many} recipients can decrypt")),
+    });
+    found
+}
+
+/// What the way to Docker tells before anybody is asked.
+pub fn socket(host: &str) -> Vec<Finding> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+    let Some(path) = host.strip_prefix("unix://") else {
+        let message = format!("{host} is reached over the network without encryption");
+        let advice = "whoever is on that network is root on the Docker host; a proxy in the same \
+                      Compose network is fine";
+        return vec![Finding::new("docker", State::Doubtful, message).advice(advice)];
+    };
+    match std::fs::metadata(Path::new(path)) {
+        // That it is missing is told by the connection.
+        Err(_) => Vec::new(),
+        Ok(socket) if !socket.file_type().is_socket() => {
+            let advice = "Docker makes a folder where it is to mount a socket that is not there";
+            vec![Finding::new("docker", State::Bad, format!("{path} is no socket")).advice(advice)]
+        }
+        Ok(socket) if socket.permissions().mode() & 0o002 != 0 => {
+            let message = format!("{path} may be written by everybody on the host");
+            vec![
+                Finding::new("docker", State::Doubtful, message)
+                    .advice(format!("whoever can use it is root: `chmod o-rwx {path}`")),
+            ]
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
+/// What Docker tells.
+///
+/// # Errors
+/// [`JobError::Docker`] if it stops answering.
+pub async fn docker(context: &Context, now: Timestamp) -> Result<Vec<Finding>, JobError> {
+    let api = context.docker.api_version();
+    let mut found = Vec::new();
+    match context.docker.about().await? {
+        Some(about) => {
+            let message = format!("{} {} answers, API {api}", about.name, about.version);
+            found.push(Finding::new("docker", State::Good, message));
+            found.extend(about.time.map(|time| clock(time, now)));
+        }
+        None => {
+            let message = format!("a proxy stands before Docker (API {api}) and keeps its name");
+            found.push(Finding::new("docker", State::Doubtful, message).advice(
+                "long dumps need long time limits: HAProxy (Tecnativa) cuts after 10 minutes, \
+                 linuxserver's after 240 s of silence; raise `timeout client`, `timeout server` and \
+                 `timeout tunnel`",
+            ));
+        }
+    }
+    if !context.docker.may_exec().await? {
+        let message = "commands may not be started in containers";
+        let advice = "a proxy before the socket must allow CONTAINERS, EXEC and POST";
+        found.push(Finding::new("docker", State::Bad, message).advice(advice));
+    }
+    Ok(found)
+}
+
+fn clock(docker: Timestamp, now: Timestamp) -> Finding {
+    let apart = now.duration_since(docker).unsigned_abs();
+    if apart <= CLOCKS {
+        return Finding::new("clock", State::Good, "it agrees with Docker's");
+    }
+    let message = format!("it is {} apart from Docker's", span(apart));
+    let advice = "schedules, retention and freshness go by it: is NTP running on both machines?";
+    Finding::new("clock", State::Bad, message).advice(advice)
+}
+
+/// What a store tells.
+pub fn store(found: &StoreFinding, said: impl Fn(&dyn Explain) -> String) -> Vec<Finding> {
+    let name = found.store.name();
+    let probe = match &found.probed {
+        Ok(probe) => probe,
+        Err(error) => return vec![Finding::failed("store", error, said(error))],
+    };
+    let free = probe.free.map(|free| format!(", {} free", Bytes(free))).unwrap_or_default();
+    let archives = found.catalogue.as_ref().map_or(0, |catalogue| catalogue.archives.len());
+    let message = format!("{name} can be written, holds {archives} archives{free}");
+    let mut findings = vec![Finding::new("store", State::Good, message)];
+    if probe.passing {
+        let message = format!("{name} lies in the container's own layer");
+        let advice = "every archive is gone when the container is: mount a volume there";
+        findings.push(Finding::new("store", State::Bad, message).advice(advice));
+    }
+    if let (Some(free), Some(total)) = (probe.free, probe.total)
+        && free < total / 20
+    {
+        let message = format!("{name} has {} of {} left", Bytes(free), Bytes(total));
+        let advice = "make room before the next backup fails";
+        findings.push(Finding::new("disk", State::Doubtful, message).advice(advice));
+    }
+    for error in found.catalogue.iter().flat_map(|catalogue| &catalogue.unreadable) {
+        findings.push(Finding::failed("store", error, said(error)));
+    }
+    findings
+}
+
+/// What the labelled containers and their servers tell.
+///
+/// # Errors
+/// [`JobError::Docker`] if they cannot be listed.
+pub async fn sources(
+    context: &Context,
+    stores: &[StoreFinding],
+    now: Timestamp,
+    said: impl Fn(&dyn Explain) -> String,
+) -> Result<Vec<Finding>, JobError> {
+    let fleet = survey::fleet(context).await?;
+    let mut found: Vec<Finding> =
+        fleet.problems.iter().map(|problem| Finding::problem("labels", problem)).collect();
+    if fleet.plans.is_empty() && fleet.problems.is_empty() {
+        let prefix = &context.rules.prefix;
+        let message = format!("no container is labelled `{prefix}.enable=true`");
+        found.push(Finding::new("labels", State::Doubtful, message));
+    }
+    for finding in survey::ask(context, fleet.plans, stores, now).await {
+        let source = &finding.plan.source;
+        found.push(match &finding.asked {
+            Ok(answer) => {
+                let message = format!("{source}: {} is there", answer.tool_version);
+                Finding::new("tools", State::Good, message)
+            }
+            Err(error) => {
+                Finding::failed("tools", error, format!("{source}: {}", said(error)))
+            }
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,51 @@
+//! Hooks: commands of the operator's labels around a backup, run in the container.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Context, JobError, random};
+use crate::model::{Command, Plan};
+use crate::transport::{self, Limits, Stop};
+
+/// How long the hook after a backup may take, also when somebody wants us to stop: what the hook
+/// before has shut, this one opens again.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Runs the hook before a backup, if there is one.
+///
+/// # Errors
+/// [`JobError::Hook`] if it failed: then no backup may begin.
+pub(super) async fn before(
+    context: &Context,
+    plan: &Plan,
+    limits: &Limits,
+) -> Result<(), JobError> {
+    run(context, plan, "before", plan.hooks.before.as_deref(), limits).await
+}
+
+/// Runs the hook after a backup, whatever came of it, if there is one.
+///
+/// # Errors
+/// [`JobError::Hook`] if it failed.
+pub(super) async fn after(context: &Context, plan: &Plan) -> Result<(), JobError> {
+    let deadline = Some(Instant::now() + PATIENCE);
+    let limits = Limits { stall: None, deadline, stop: Stop::never() };
+    run(context, plan, "after", plan.hooks.after.as_deref(), &limits).await
+}
+
+async fn run(
+    context: &Context,
+    plan: &Plan,
+    when: &'static str,
+    argv: Option<&[String]>,
+    limits: &Limits,
+) -> Result<(), JobError> {
+    let Some(argv) = argv else { return Ok(()) };
+    let command = Command { argv: argv.to_vec(), env: Vec::new(), stdin: None };
+    let failed = |source| JobError::Hook { when, source };
+    let transport =
+        transport::open(&context.docker, &plan.workload, &context.secrets, random(), limits)
+            .map_err(failed)?;
+    transport::answer(transport.as_ref(), &command).await.map(drop).map_err(failed)
+}
