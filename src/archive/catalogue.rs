@@ -82,7 +82,9 @@ pub fn catalogue_of_all(stores: &Stores) -> Result<Catalogue, ArchiveError> {
             Err(error) => failures.push(error),
         }
     }
-    if failures.len() == stores.len() && let Some(error) = failures.pop() {
+    if failures.len() == stores.len()
+        && let Some(error) = failures.pop()
+    {
         return Err(error);
     }
     all.unreadable.extend(failures);

@@ -124,7 +124,15 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
         let (ready, problems) = (probed && problems.is_empty(), &problems[..]);
         let version = 1;
         let sources = rows;
-        printer.data(&DryRunJson { version, ready, docker, stores, sources, problems, unprotected })?;
+        printer.data(&DryRunJson {
+            version,
+            ready,
+            docker,
+            stores,
+            sources,
+            problems,
+            unprotected,
+        })?;
     } else {
         print(printer, &rows, &stores, &unprotected)?;
     }

@@ -49,7 +49,7 @@ impl Explain for DockerError {
             Self::Unreachable { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. } | Self::List(_) | Self::Asked(_) | Self::Cut { .. } => {
                 ErrorKind::Failed
-            },
+            }
         }
     }
 
@@ -65,7 +65,9 @@ impl Explain for DockerError {
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
-            Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => Some(refused_hint(source).to_owned()),
+            Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => {
+                Some(refused_hint(source).to_owned())
+            }
         }
     }
 }

@@ -9,7 +9,8 @@ pub mod postgres;
 use std::fmt::Debug;
 
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Plan, SecretRef, Server,
+    Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Plan,
+    SecretRef, Server,
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].

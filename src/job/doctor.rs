@@ -67,8 +67,9 @@ pub fn settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
     found.push(match recipients.len() {
         0 => Finding::new("keys", State::Doubtful, "archives are not encrypted")
             .advice("set `encryption.recipients` to public keys; `ringbolt keygen` makes one"),
-        1 => Finding::new("keys", State::Doubtful, "there is only one recipient")
-            .advice("if its identity is lost, so are all archives: add a second one, kept elsewhere"),
+        1 => Finding::new("keys", State::Doubtful, "there is only one recipient").advice(
+            "if its identity is lost, so are all archives: add a second one, kept elsewhere",
+        ),
         many => Finding::new("keys", State::Good, format!("{many} recipients can decrypt")),
     });
     found
@@ -196,9 +197,7 @@ pub async fn sources(
                 let message = format!("{source}: {} is there", answer.tool_version);
                 Finding::new("tools", State::Good, message)
             }
-            Err(error) => {
-                Finding::failed("tools", error, format!("{source}: {}", said(error)))
-            }
+            Err(error) => Finding::failed("tools", error, format!("{source}: {}", said(error))),
         });
     }
     Ok(found)

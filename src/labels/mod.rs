@@ -15,7 +15,7 @@ mod table;
 mod values;
 
 pub use resolve::{Fleet, Target, resolve, target};
+pub use rows::LABELS;
 pub use rules::Rules;
 pub use schema::schema;
-pub use rows::LABELS;
 pub use table::{Label, Shape};

@@ -87,7 +87,8 @@ pub(super) fn in_order(mut plans: Vec<Plan>) -> Vec<Plan> {
     while !plans.is_empty() {
         let waiting: BTreeSet<&Slug> = plans.iter().map(|plan| &plan.source).collect();
         // A plan without a free one cannot be: cycles are problems, and problems have no plan.
-        let free = plans.iter().position(|plan| plan.after.iter().all(|name| !waiting.contains(name)));
+        let free =
+            plans.iter().position(|plan| plan.after.iter().all(|name| !waiting.contains(name)));
         ordered.push(plans.remove(free.unwrap_or(0)));
     }
     ordered

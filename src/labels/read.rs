@@ -12,8 +12,8 @@ use super::table::Label;
 use super::values::Encrypt;
 use crate::engine::Engine;
 use crate::model::{
-    Codec, Databases, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug, Workload,
-    nearest,
+    Codec, Databases, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
+    Workload, nearest,
 };
 use crate::settings::Policy;
 
@@ -193,7 +193,9 @@ fn read_named(
     let id: Slug = id.parse().map_err(|error| format!("`{id}` is no id: {error}"))?;
     let mut own = Draft::default();
     read_value(label, &mut own, value, policy)?;
-    draft.schedules.extend(own.schedules.into_values().map(|schedule| (Some(id.clone()), schedule)));
+    draft
+        .schedules
+        .extend(own.schedules.into_values().map(|schedule| (Some(id.clone()), schedule)));
     Ok(())
 }
 

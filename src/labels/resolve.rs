@@ -100,7 +100,9 @@ fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
         return Vec::new();
     };
     let enabled = main.draft.enable.is_some() || told(&main.problems, rules, "enable");
-    let mut main = candidate(rules, &workload, main);
+    let own = main.draft.name.as_ref().map(ToString::to_string);
+    let name = own.or_else(|| workload.compose_name()).unwrap_or_else(|| workload.name.clone());
+    let mut main = candidate(rules, &workload, main, &name);
     if !enabled {
         let message = "has labels of ours but is not enabled, so it is not backed up";
         let suggestion = format!("{}.enable=true", rules.prefix);
@@ -116,8 +118,12 @@ fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
         let mut problems = job.problems.clone();
         let mut further = match inherited {
             // What is wrong with the workload is told once; what is wrong with the job, too.
-            true => Candidate { plan: None, problems: Vec::new(), ..candidate(rules, &workload, job) },
-            false => candidate(rules, &workload, job),
+            true => Candidate {
+                plan: None,
+                problems: Vec::new(),
+                ..candidate(rules, &workload, job, &name)
+            },
+            false => candidate(rules, &workload, job, &name),
         };
         if inherited {
             further.problems.append(&mut problems);
@@ -127,9 +133,11 @@ fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
     found
 }
 
-fn candidate(rules: &Rules, workload: &Workload, job: Job) -> Candidate {
+/// `name`: that of the workload's own job.
+fn candidate(rules: &Rules, workload: &Workload, job: Job, name: &str) -> Candidate {
     let Job { id, draft, labels, mut problems } = job;
-    let source = draft.name.clone().or_else(|| default_name(rules, workload, &id, &mut problems));
+    let name = id.map_or(name.to_owned(), |id| format!("{name}-{id}"));
+    let source = draft.name.clone().or_else(|| default_name(rules, workload, &name, &mut problems));
     let plan = plan(rules, workload, draft, source.clone(), labels, &mut problems);
     let (container, running) = (workload.name.clone(), workload.running);
     Candidate { container, running, source, plan, problems }
@@ -242,7 +250,9 @@ fn check_abilities(
         problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
     }
     let Patterns { include, exclude, exclude_data } = &draft.patterns;
-    for (key, patterns) in [("include", include), ("exclude", exclude), ("exclude-data", exclude_data)] {
+    for (key, patterns) in
+        [("include", include), ("exclude", exclude), ("exclude-data", exclude_data)]
+    {
         if !card.takes_patterns && !patterns.is_empty() {
             let message = format!("{name} takes no patterns");
             problems.push(wrong(rules, workload, key, &patterns.join(","), message));
@@ -324,13 +334,9 @@ fn find_recipients(
 fn default_name(
     rules: &Rules,
     workload: &Workload,
-    job: &Option<Slug>,
+    name: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Slug> {
-    let mut name = workload.compose_name().unwrap_or_else(|| workload.name.clone());
-    if let Some(id) = job {
-        name = format!("{name}-{id}");
-    }
     match name.parse() {
         Ok(name) => Some(name),
         Err(_) if told(problems, rules, "name") => None,

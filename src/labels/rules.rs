@@ -40,7 +40,8 @@ impl Rules {
         let marked = settings.stores.iter().find(|(_, store)| store.default).map(|(name, _)| name);
         let only = stores.first().filter(|_| stores.len() == 1);
         let store = marked.or(only).cloned();
-        if let Some(unknown) = defaults.stores.iter().flatten().find(|name| !stores.contains(*name)) {
+        if let Some(unknown) = defaults.stores.iter().flatten().find(|name| !stores.contains(*name))
+        {
             let near = nearest(unknown.as_str(), stores.iter().map(Slug::as_str));
             let problem = wrong(settings, "defaults.stores", "there is no such store");
             problems.push(problem.value(unknown.as_str()).suggest(near));

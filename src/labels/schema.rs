@@ -20,7 +20,8 @@ pub fn schema(prefix: &str) -> Value {
         keys.push(key);
     }
     let known = format!("^{prefix}\\.{JOB}({})$", keys.join("|"));
-    let name = json!({ "if": { "pattern": format!("^{prefix}\\.") }, "then": { "pattern": known } });
+    let name =
+        json!({ "if": { "pattern": format!("^{prefix}\\.") }, "then": { "pattern": known } });
     // In a list, the whole label is one text.
     let item = json!({
         "type": "string",
@@ -73,10 +74,8 @@ fn value(label: &Label) -> Value {
 fn one_of(values: impl Iterator<Item = &'static str>) -> Value {
     let mut known: Vec<Value> = values.map(Value::from).collect();
     // What Compose is given without quotes arrives as text.
-    let unquoted: Vec<Value> = known
-        .iter()
-        .filter_map(|value| serde_json::from_str(value.as_str()?).ok())
-        .collect();
+    let unquoted: Vec<Value> =
+        known.iter().filter_map(|value| serde_json::from_str(value.as_str()?).ok()).collect();
     known.extend(unquoted);
     json!({ "anyOf": [{ "enum": known }, interpolated()] })
 }

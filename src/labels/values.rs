@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::engine::{self, Engine};
-use crate::model::{Codec, DatabaseName, Databases, Priority, Secret, SecretRef, Slug, nearest, units};
+use crate::model::{
+    Codec, DatabaseName, Databases, Priority, Secret, SecretRef, Slug, nearest, units,
+};
 use crate::settings::Policy;
 
 /// Who can decrypt, as a label says it.

@@ -105,7 +105,10 @@ pub(super) fn file(path: &Path, text: &str) -> Result<Vec<Given>, Problem> {
     let origin = Origin::File(path.display().to_string());
     let read = match yaml {
         // An empty document is no error: everything in it may be commented out.
-        true if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) => {
+        true if text
+            .lines()
+            .all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) =>
+        {
             return Ok(Vec::new());
         }
         true => Yaml::string(text).data(),

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use given::Origin;
 pub use schema::schema;
-pub use table::{SETTINGS, Setting};
+pub use table::{SETTINGS, Setting, Shape};
 
 use crate::model::{Priority, Problem, Secret, Slug, nearest};
 use given::Given;
@@ -179,7 +179,11 @@ pub fn read(written: &Written) -> Result<Settings, Vec<Problem>> {
     collect(file(written.file.as_deref()), &mut all, &mut problems);
     collect(given::variables(written.environment.iter().cloned()), &mut all, &mut problems);
     for flag in &written.flags {
-        collect(given::flag(flag).map(|given| vec![given]).map_err(|p| vec![p]), &mut all, &mut problems);
+        collect(
+            given::flag(flag).map(|given| vec![given]).map_err(|p| vec![p]),
+            &mut all,
+            &mut problems,
+        );
     }
     let mut settings = Settings::default();
     for given in &all {
@@ -206,7 +210,9 @@ fn file(by_hand: Option<&Path>) -> Result<Vec<Given>, Vec<Problem>> {
     let path = by_hand.unwrap_or(Path::new(DEFAULT_FILE));
     match std::fs::read_to_string(path) {
         Ok(text) => given::file(path, &text).map_err(|problem| vec![problem]),
-        Err(error) if by_hand.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if by_hand.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            Ok(Vec::new())
+        }
         Err(error) => {
             let place = Origin::File(path.display().to_string()).to_string();
             Err(vec![Problem::new(&place, format!("cannot be read: {error}"))])
@@ -226,7 +232,7 @@ fn apply(settings: &mut Settings, given: &Given) -> Result<(), Problem> {
     let wrong = |wrong: String| {
         let message = format!("{wrong}; expected {}", setting.expects);
         let problem = Problem::new(&place, message).key(&name).see(table::REFERENCE);
-        if setting.is_secret() { problem } else { problem.value(given.shown()) }
+        if setting.secret { problem } else { problem.value(given.shown()) }
     };
     let names: Vec<Slug> = names
         .iter()
@@ -236,10 +242,13 @@ fn apply(settings: &mut Settings, given: &Given) -> Result<(), Problem> {
         Reader::Plain(read) => read(settings, &names, given).map_err(wrong)?,
         Reader::Secret(read) => {
             let text = given.text().map_err(wrong)?;
-            read(settings, match setting.is_file(&name) {
-                true => SecretSource::File(text.into()),
-                false => SecretSource::Here(Secret::new(text)),
-            });
+            read(
+                settings,
+                match setting.is_file(&name) {
+                    true => SecretSource::File(text.into()),
+                    false => SecretSource::Here(Secret::new(text)),
+                },
+            );
         }
     }
     let masked = setting.is_secret() && !setting.is_file(&name);
@@ -275,7 +284,8 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
     }
     for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
         let file = format!("{}_file", setting.key);
-        if let (Some(_), Some(other)) = (settings.shown.get(setting.key), settings.shown.get(&file)) {
+        if let (Some(_), Some(other)) = (settings.shown.get(setting.key), settings.shown.get(&file))
+        {
             let message = format!("is given as `{file}` too ({}): keep one", other.origin);
             let place = settings.origin(setting.key);
             problems.push(Problem::new(&place, message).key(setting.key));

@@ -24,6 +24,8 @@ pub struct Setting {
     pub mistakes: &'static [&'static str],
     /// What the value looks like in a file.
     pub shape: Shape,
+    /// Whether a wrong value may be a secret and is never repeated.
+    pub secret: bool,
     pub(super) reader: Reader,
 }
 
@@ -52,6 +54,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["file:///backups"],
         mistakes: &[""],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             let url = given.text()?;
             if url.is_empty() {
@@ -69,6 +72,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["true", "false"],
         mistakes: &["yes", "1", ""],
         shape: Shape::Flag,
+        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             store(settings, names).default = given.flag()?;
             Ok(())
@@ -82,6 +86,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["zstd:6"],
         mistakes: &[],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
             if let [label] = names {
@@ -98,6 +103,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         mistakes: &["AGE-SECRET-KEY-1QQ", "hunter2"],
         shape: Shape::List,
+        secret: true,
         reader: Reader::Plain(|settings, _, given| {
             settings.encryption.recipients = recipients(given)?;
             Ok(())
@@ -111,6 +117,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         mistakes: &["", "hunter2"],
         shape: Shape::List,
+        secret: true,
         reader: Reader::Plain(|settings, names, given| {
             let group = recipients(given)?;
             if group.is_empty() {
@@ -130,6 +137,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["AGE-SECRET-KEY-1…"],
         mistakes: &[],
         shape: Shape::Text,
+        secret: true,
         reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),
     },
     Setting {
@@ -140,6 +148,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["ringbolt", "com.example.backup"],
         mistakes: &["", "a b", "ringbolt/"],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.prefix = given.text()?.parse().map_err(|error| format!("{error}"))?;
             Ok(())
@@ -153,6 +162,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["hook.before,hook.after,encrypt"],
         mistakes: &[],
         shape: Shape::List,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.refuse = given.list()?.into_iter().collect();
             Ok(())
@@ -166,6 +176,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["true", "false"],
         mistakes: &["yes", ""],
         shape: Shape::Flag,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.literal_passwords = given.flag()?;
             Ok(())
@@ -179,6 +190,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["high"],
         mistakes: &["urgent", ""],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.priority = given.text()?.parse()?;
             Ok(())
@@ -192,6 +204,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["6h"],
         mistakes: &["6", "0s", ""],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let timeout = units::duration(&given.text()?).ok_or("it is no duration")?;
             settings.labels.policy.timeout = Some(timeout);
@@ -206,6 +219,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["unix:///run/docker.sock", "tcp://proxy:2375"],
         mistakes: &["", "/var/run/docker.sock", "ssh://host", "http://host"],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let host = given.text()?;
             let known = ["unix:///", "tcp://"].iter().any(|scheme| host.starts_with(scheme));
@@ -224,6 +238,7 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["/run/secrets"],
         mistakes: &["", "secrets"],
         shape: Shape::Text,
+        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let path = PathBuf::from(given.text()?);
             if !path.is_absolute() {
@@ -236,6 +251,7 @@ pub static SETTINGS: &[Setting] = &[
 ];
 
 impl Setting {
+    /// Whether the value itself is a secret, so that `<key>_file` may name where it is.
     pub fn is_secret(&self) -> bool {
         matches!(self.reader, Reader::Secret(_))
     }

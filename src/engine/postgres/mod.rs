@@ -10,10 +10,12 @@ mod sql;
 mod text;
 
 use super::{
-    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Scope, Validator,
+    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Scope,
+    Validator,
 };
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Environment, Facts, Part, Patterns, SecretRef, Server, Value,
+    Command, Database, DatabaseName, Databases, Environment, Facts, Part, Patterns, SecretRef,
+    Server, Value,
 };
 
 static CARD: Card = Card {
