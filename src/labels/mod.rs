@@ -4,6 +4,7 @@
 //! What a key means is one row in `table.rs`; how rows, image and environment become a plan is
 //! `resolve.rs`. No label ever carries a command.
 
+pub mod dialect;
 mod resolve;
 mod table;
 
