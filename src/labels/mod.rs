@@ -5,6 +5,7 @@
 //! `resolve.rs`. No label ever carries a command.
 
 pub mod dialect;
+pub mod migrate;
 mod resolve;
 mod table;
 
