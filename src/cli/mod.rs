@@ -5,6 +5,7 @@
 mod backup;
 mod dry_run;
 mod inspect;
+mod labels;
 mod printer;
 mod progress;
 mod restore;
@@ -19,6 +20,7 @@ use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
 use crate::job::JobError;
 use crate::model::{ErrorKind, Explain, Part};
 use crate::transport::Stop;
+use labels::LabelsCommand;
 use printer::Printer;
 
 /// Label a database container; get backups that are proven to restore.
@@ -84,6 +86,11 @@ enum Command {
         /// The database to restore into [default: the name it was dumped under]
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
+    },
+    /// Write labels: migrate them from other tools
+    Labels {
+        #[command(subcommand)]
+        command: LabelsCommand,
     },
 }
 
@@ -233,6 +240,9 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Cat { archive }) => restore::cat(&open()?, printer, stop, &archive).await,
         Some(Command::Restore { archive, into, database }) => {
             restore::run(&open()?, printer, stop, &archive, &into, database).await
+        }
+        Some(Command::Labels { command: LabelsCommand::Migrate { files, prefix } }) => {
+            labels::migrate(printer, &files, &prefix)
         }
     }
 }
