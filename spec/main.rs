@@ -8,6 +8,7 @@ mod engines;
 mod examples;
 mod faults;
 mod labels;
+mod migrate;
 mod pipeline;
 mod regression;
 mod settings;

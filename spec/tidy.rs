@@ -31,6 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("figment", &["src/settings/"]),
     ("croner", &["src/schedule/"]),
     ("strsim", &["src/labels/"]),
+    ("saphyr_parser", &["src/labels/migrate/"]),
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("comfy_table", &["src/cli/printer.rs"]),

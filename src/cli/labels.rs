@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, LabelsCommand, Outcome};
+use super::{CliError, LabelsCommand, Outcome, migrate};
 use crate::engine;
 use crate::labels::{self, LABELS, Label};
-use crate::model::nearest;
+use crate::model::{Slug, nearest};
 
 #[derive(Serialize)]
 struct LabelJson {
@@ -18,15 +18,16 @@ struct LabelJson {
     operator_default: Option<String>,
 }
 
-pub(super) fn run(printer: &Printer, prefix: &str, command: Option<LabelsCommand>) -> Outcome {
+pub(super) fn run(printer: &Printer, prefix: &Slug, command: Option<LabelsCommand>) -> Outcome {
     match command {
         None => table(printer),
-        Some(LabelsCommand::Explain { key }) => explain(printer, prefix, &key),
-        Some(LabelsCommand::Example { engine }) => example(printer, prefix, &engine),
+        Some(LabelsCommand::Explain { key }) => explain(printer, prefix.as_str(), &key),
+        Some(LabelsCommand::Example { engine }) => example(printer, prefix.as_str(), &engine),
         Some(LabelsCommand::Schema) => {
-            printer.data(&labels::schema(prefix))?;
+            printer.data(&labels::schema(prefix.as_str()))?;
             Ok(Ok(()))
         }
+        Some(LabelsCommand::Migrate { files }) => migrate::run(printer, &files, prefix),
     }
 }
 

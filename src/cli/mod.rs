@@ -8,6 +8,7 @@ mod doctor;
 mod dry_run;
 mod inspect;
 mod labels;
+mod migrate;
 mod printer;
 mod progress;
 mod restore;
@@ -22,7 +23,7 @@ use crate::archive::{Archive, ArchiveError, Catalogue, catalogue_of_all};
 use crate::engine;
 use crate::job::JobError;
 use crate::model::{ErrorKind, Explain, Part, Problem, Slug};
-use crate::settings::{self, Written};
+use crate::settings::Written;
 use crate::transport::Stop;
 use printer::Printer;
 
@@ -86,6 +87,15 @@ enum Command {
     Doctor,
     /// The labels: all of them, one of them, or an example
     Labels {
+        /// What they begin with, without the dot
+        #[arg(
+            long,
+            global = true,
+            value_name = "PREFIX",
+            default_value = "ringbolt",
+            env = "RINGBOLT_LABELS__PREFIX"
+        )]
+        prefix: Slug,
         #[command(subcommand)]
         command: Option<LabelsCommand>,
     },
@@ -121,6 +131,13 @@ enum LabelsCommand {
     },
     /// A JSON Schema of the labels in Compose files, for editors
     Schema,
+    /// Print Compose files with the labels of other tools (baktainer, backer, label-backup)
+    /// replaced by Ringbolt's; everything else stays byte for byte
+    Migrate {
+        /// Compose files; of several, each is printed below a comment with its name
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -279,10 +296,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             backup::run(&open()?, printer, stop, &sources).await
         }
         Some(Command::Doctor) => doctor::run(&written, printer, stop).await,
-        Some(Command::Labels { command }) => {
-            let prefix = settings::read(&written).ok().map(|settings| settings.labels.prefix);
-            labels::run(printer, prefix.as_ref().map_or("ringbolt", Slug::as_str), command)
-        }
+        Some(Command::Labels { prefix, command }) => labels::run(printer, &prefix, command),
         Some(Command::Config { command: ConfigCommand::Schema }) => config::schema(printer),
         Some(Command::Config { command: ConfigCommand::Check }) => config::check(&open()?, printer),
         Some(Command::Config { command: ConfigCommand::Show }) => config::show(&open()?, printer),
