@@ -25,6 +25,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Crates and the only places that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["src/docker/"]),
+    ("age", &["src/pipeline/encrypt.rs"]),
+    ("base64", &["src/pipeline/encrypt.rs"]),
     ("zstd", &["src/pipeline/compress.rs"]),
     ("flate2", &["src/pipeline/compress.rs"]),
     ("sha2", &["src/pipeline/digest.rs"]),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::docker::Docker;
 use crate::job::{Context, Event, JobError};
+use crate::pipeline::Identities;
 use crate::settings::{self, Settings, SettingsError};
 use crate::store::{self, Store, StoreError};
 use crate::transport::Stop;
@@ -53,6 +54,7 @@ impl App {
             store: self.store.clone(),
             prefix: self.settings.labels.prefix.clone(),
             secrets: self.settings.secrets.directory.clone(),
+            identities: Identities::default(),
             stop,
             watcher,
         })

@@ -20,7 +20,7 @@ use crate::engine::{self, Engine, EngineError};
 use crate::model::{
     ArchiveId, DatabaseName, ErrorKind, Explain, Part, Problem, Slug, Sum, TableRows,
 };
-use crate::pipeline::PipelineError;
+use crate::pipeline::{Identities, PipelineError};
 use crate::store::{Store, StoreError};
 use crate::transport::{Limit, Stop, TransportError};
 
@@ -33,6 +33,8 @@ pub struct Context {
     pub prefix: Slug,
     /// Where `secret:NAME` is looked up.
     pub secrets: PathBuf,
+    /// What encrypted archives are read with.
+    pub identities: Identities,
     pub stop: Stop,
     /// Told what happens, from any thread.
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,

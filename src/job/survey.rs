@@ -4,6 +4,7 @@ use super::session::{self, Session};
 use super::{Context, JobError};
 use crate::labels::{self, Fleet};
 use crate::model::{Databases, Plan, Server};
+use crate::pipeline::{PipelineError, Recipients};
 use crate::store::Probe;
 use crate::transport::Limits;
 
@@ -37,6 +38,7 @@ pub async fn ask(context: &Context, plan: Plan) -> Finding {
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
+    Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
     let Session { server, tool_version, .. } = session::open(context, plan, &limits).await?;
     if let Databases::Named(names) = &plan.databases {

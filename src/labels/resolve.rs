@@ -139,6 +139,7 @@ fn plan(prefix: &Slug, workload: Workload) -> Option<Read> {
         databases: draft.databases.unwrap_or(defaults.databases),
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
+        recipients: Vec::new(),
         schedule: draft.schedule.unwrap_or(Schedule::Manual),
         keep: draft.keep.unwrap_or_default(),
         timeout: draft.timeout,

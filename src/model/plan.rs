@@ -22,6 +22,8 @@ pub struct Plan {
     /// One of the engine's formats.
     pub format: &'static str,
     pub codec: Codec,
+    /// Public keys, as people write them, that can decrypt; none: not encrypted.
+    pub recipients: Vec<String>,
     pub schedule: Schedule,
     pub keep: Keep,
     /// The longest a whole run may take; `None`: no limit.
