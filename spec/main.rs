@@ -4,6 +4,7 @@
 
 mod archive;
 mod cli;
+mod encryption;
 mod engines;
 mod examples;
 mod faults;

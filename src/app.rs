@@ -6,6 +6,7 @@ use crate::docker::Docker;
 use crate::job::{Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
+use crate::pipeline::Identities;
 use crate::settings::{self, Settings, Written};
 use crate::store::{self, Stores};
 use crate::transport::Stop;
@@ -56,6 +57,7 @@ impl App {
             stores: self.stores.clone(),
             rules: Arc::new(self.rules.clone()),
             secrets: self.settings.secrets.directory.clone(),
+            identities: Identities::default(),
             stop,
             watcher,
         })

@@ -6,8 +6,12 @@ use ringbolt::archive::{Manifest, ManifestError};
 
 use crate::world::World;
 
-const V1: [(&str, &str); 2] =
-    [("database", include_str!("v1/database.json")), ("globals", include_str!("v1/globals.json"))];
+const V1: [(&str, &str); 3] = [
+    ("database", include_str!("v1/database.json")),
+    ("globals", include_str!("v1/globals.json")),
+    // Its payload is read in `encryption.rs`.
+    ("encrypted", include_str!("v1/encrypted.json")),
+];
 
 #[test]
 fn version_1_is_read_and_written_as_ever() {

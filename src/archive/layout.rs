@@ -2,6 +2,7 @@
 //! into paths.
 
 use crate::model::{ArchiveId, Codec, Part, Slug};
+use crate::pipeline::Recipients;
 use crate::store::{Key, KeyError};
 
 const MANIFEST: &str = ".manifest.json";
@@ -33,13 +34,19 @@ impl Address {
     ///
     /// # Errors
     /// Never for an extension of the engines' tables.
-    pub fn payload(&self, extension: &str, codec: Codec) -> Result<Key, KeyError> {
+    pub fn payload(
+        &self,
+        extension: &str,
+        codec: Codec,
+        recipients: &Recipients,
+    ) -> Result<Key, KeyError> {
         let codec = match codec {
             Codec::Zstd(_) => ".zst",
             Codec::Gzip(_) => ".gz",
             Codec::None => "",
         };
-        self.file(&format!(".{extension}{codec}"))
+        let encrypted = if recipients.is_empty() { "" } else { ".age" };
+        self.file(&format!(".{extension}{codec}{encrypted}"))
     }
 
     /// # Errors
@@ -124,7 +131,7 @@ mod tests {
                 part: Part::Database(name.parse().unwrap()),
                 id: "20261120T030000Z-01jd8abcde".parse().unwrap(),
             };
-            let key = address.payload("pgdump", Codec::Zstd(3)).unwrap();
+            let key = address.payload("pgdump", Codec::Zstd(3), &Recipients::default()).unwrap();
             assert_eq!(key.as_str().split('/').count(), 3, "{key}");
             assert_eq!(role(&key).0, Role::Payload);
             assert_eq!(role(&address.manifest().unwrap()).0, Role::Manifest);

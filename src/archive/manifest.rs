@@ -90,6 +90,10 @@ impl Manifest {
         Address { source: self.source.clone(), part: self.part.clone(), id: self.id.clone() }
     }
 
+    pub fn encrypted(&self) -> bool {
+        !self.recipients.is_empty()
+    }
+
     /// Reads a manifest; the version decides how, so it is read first.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::{ArchiveError, Manifest, Shown};
 use crate::model::Sum;
-use crate::pipeline::{self, Unchain};
+use crate::pipeline::{self, Identities, PipelineError, Unchain};
 use crate::store::{Key, Store};
 
 /// The plain dump of an archive. Reading to the end proves nothing until [`Plain::finish`].
@@ -25,14 +25,28 @@ pub fn check_stored(store: &dyn Store, manifest: &Manifest) -> Result<(), Archiv
     compare(&key, "its payload", sum_of(store, &key)?, manifest.stored)
 }
 
+/// Finds out whether these identities open an archive, without reading any of it.
+///
+/// # Errors
+/// [`ArchiveError::Pipeline`] if it is encrypted and none of them does.
+pub fn check_identities(manifest: &Manifest, identities: &Identities) -> Result<(), ArchiveError> {
+    Ok(identities.check(&manifest.recipients).map_err(PipelineError::from)?)
+}
+
 /// Opens the plain dump. The stored bytes are summed on the way; call [`check_stored`] before, if
 /// nothing of a damaged archive may come out.
 ///
 /// # Errors
-/// [`ArchiveError::Store`] if the payload cannot be opened.
-pub fn open_plain(store: &dyn Store, manifest: &Manifest) -> Result<Plain, ArchiveError> {
+/// [`ArchiveError::Store`] if the payload cannot be opened, [`ArchiveError::Pipeline`] if it cannot
+/// be decrypted.
+pub fn open_plain(
+    store: &dyn Store,
+    manifest: &Manifest,
+    identities: &Identities,
+) -> Result<Plain, ArchiveError> {
     let key = payload(manifest)?;
-    let unchain = Unchain::new(manifest.codec, store.open(&key)?)?;
+    let stored = store.open(&key)?;
+    let unchain = Unchain::new(manifest.codec, &manifest.recipients, identities, stored)?;
     Ok(Plain { unchain, key, stored: manifest.stored, plain: manifest.plain })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Address, ArchiveError, Manifest, read::sum_of};
 use crate::archive::Shown;
 use crate::model::{Codec, Facts, Sum};
-use crate::pipeline::Finished;
+use crate::pipeline::{Finished, Recipients};
 use crate::store::{Claim, Key, Store, StoreError, Upload};
 use crate::transport::Exited;
 
@@ -29,6 +29,7 @@ pub struct Sealed {
     upload: Box<dyn Upload>,
     pub facts: Facts,
     pub plain: Sum,
+    pub compressed: Sum,
     pub stored: Sum,
     /// What the dump tool said while it succeeded.
     pub said: String,
@@ -50,8 +51,9 @@ impl Staging {
         address: Address,
         extension: &str,
         codec: Codec,
+        recipients: &Recipients,
     ) -> Result<(Self, Box<dyn Upload>), ArchiveError> {
-        let payload = address.payload(extension, codec)?;
+        let payload = address.payload(extension, codec, recipients)?;
         let claim = store.claim()?;
         let upload = store.create(&payload)?;
         Ok((Self { store, address, payload, claim }, upload))
@@ -70,6 +72,7 @@ impl Staging {
             staging: self,
             facts: finished.facts().clone(),
             plain: finished.plain(),
+            compressed: finished.compressed(),
             stored: finished.stored(),
             said: exited.stderr().to_owned(),
             upload: finished.into_upload(),

@@ -25,6 +25,8 @@ struct ArchiveJson<'a> {
     plain_bytes: u64,
     stored_bytes: u64,
     rows: u64,
+    encrypted: bool,
+    recipients: &'a [String],
     proof: &'static str,
     stores: Vec<&'a str>,
 }
@@ -81,10 +83,12 @@ pub(super) fn list(app: &App, printer: &Printer, sources: &[String]) -> Outcome 
                 manifest.engine.clone(),
                 Bytes(manifest.plain.bytes).to_string(),
                 Bytes(manifest.stored.bytes).to_string(),
+                if manifest.encrypted() { "yes" } else { "no" }.to_owned(),
                 archive.proof.word().to_owned(),
             ]
         };
-        let head = ["ARCHIVE", "SOURCE", "DATABASE", "ENGINE", "PLAIN", "STORED", "PROOF"];
+        let head =
+            ["ARCHIVE", "SOURCE", "DATABASE", "ENGINE", "PLAIN", "STORED", "ENCRYPTED", "PROOF"];
         printer.table(head, found.iter().map(row).collect())?;
     }
     // What could not be read was said; it must not pass for a complete list.
@@ -106,6 +110,8 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
         plain_bytes: manifest.plain.bytes,
         stored_bytes: manifest.stored.bytes,
         rows: manifest.facts.rows(),
+        encrypted: manifest.encrypted(),
+        recipients: &manifest.recipients,
         proof: archive.proof.word(),
         stores: vec![archive.store.name().as_str()],
     }
@@ -131,6 +137,10 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         format!("{} ({} bytes, SHA-256 {})", Bytes(sum.bytes), sum.bytes, sum.sha256)
     };
     let image = &manifest.workload.image;
+    let encrypted = match manifest.encrypted() {
+        true => format!("to {}", manifest.recipients.join(", ")),
+        false => "no".to_owned(),
+    };
     let lines = [
         ("archive", manifest.id.to_string()),
         ("source", manifest.source.to_string()),
@@ -143,6 +153,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         ("plain", sums(manifest.plain)),
         ("stored", sums(manifest.stored)),
         ("codec", manifest.codec.to_string()),
+        ("encrypted", encrypted),
         ("facts", manifest.facts.to_string()),
         ("proof", archive.proof.word().to_owned()),
         ("location", location),
@@ -166,6 +177,9 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     }
     if manifest.access.password.is_some() {
         printer.line("\nIf the server asks for a password, put it into the variable named after --env first.")?;
+    }
+    if manifest.encrypted() {
+        printer.line("\nPut the path of an identity file of one of its recipients into the variable IDENTITY first.")?;
     }
     Ok(Ok(()))
 }

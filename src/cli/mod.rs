@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod dry_run;
 mod inspect;
+mod keys;
 mod labels;
 mod migrate;
 mod printer;
@@ -82,6 +83,10 @@ enum Command {
     Cat {
         /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
         archive: String,
+        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
+        /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
     },
     /// Look for what is wrong with Docker, stores, keys, clocks and tools, and say what to do
     Doctor,
@@ -114,6 +119,16 @@ enum Command {
         /// The database to restore into [default: the name it was dumped under]
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
+        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
+        /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
+    },
+    /// Make a key pair for encryption and print it as an identity file
+    Keygen {
+        /// Write a new file that only its owner can read, and print nothing but the public key
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -170,6 +185,8 @@ enum CliError {
     Job(#[from] JobError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Key(#[from] keys::KeyError),
     #[error("cannot print")]
     Print(#[from] std::io::Error),
     #[error("cannot print JSON")]
@@ -182,8 +199,8 @@ enum CliError {
     Database(String, crate::model::NameError),
     #[error("`--dry-run` goes with `backup` or stands alone")]
     NoDryRun,
-    #[error("`cat` writes the dump as it is, not JSON")]
-    NoJson,
+    #[error("`{0}` writes {1} as it is, not JSON")]
+    NoJson(&'static str, &'static str),
     #[error("there is no label `{0}`")]
     NoLabel(String, Option<&'static str>),
     #[error("there is no engine `{0}`")]
@@ -197,6 +214,7 @@ impl Explain for CliError {
         match self {
             Self::Job(error) => error.kind(),
             Self::Archive(error) => error.kind(),
+            Self::Key(error) => error.kind(),
             Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
             _ => ErrorKind::Usage,
         }
@@ -207,6 +225,7 @@ impl Explain for CliError {
             Self::Settings(_) => Some("`ringbolt config schema` knows them all".to_owned()),
             Self::Job(error) => error.hint(),
             Self::Archive(error) => error.hint(),
+            Self::Key(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
             Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
@@ -215,9 +234,11 @@ impl Explain for CliError {
             Self::NothingLabelled(prefix) => Some(format!(
                 "add `{prefix}.enable=true` to a database container's labels and recreate it"
             )),
-            Self::Print(_) | Self::Json(_) | Self::Database(..) | Self::NoDryRun | Self::NoJson => {
-                None
-            }
+            Self::Print(_)
+            | Self::Json(_)
+            | Self::Database(..)
+            | Self::NoDryRun
+            | Self::NoJson(..) => None,
         }
     }
 }
@@ -282,7 +303,10 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(ref other) if dry_run && !matches!(other, Command::Backup { .. }) => {
             Err(CliError::NoDryRun)
         }
-        Some(Command::Cat { .. }) if printer.json => Err(CliError::NoJson),
+        Some(Command::Cat { .. }) if printer.json => Err(CliError::NoJson("cat", "the dump")),
+        Some(Command::Keygen { .. }) if printer.json => {
+            Err(CliError::NoJson("keygen", "an identity file"))
+        }
         None if dry_run => dry_run::run(&open()?, printer, stop, &[]).await,
         None => {
             // The sidecar is not in this version: say what is.
@@ -305,10 +329,15 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Verify { archives, level: Level::Stored }) => {
             inspect::verify(&open()?, printer, stop, &archives).await
         }
-        Some(Command::Cat { archive }) => restore::cat(&open()?, printer, stop, &archive).await,
-        Some(Command::Restore { archive, into, database }) => {
-            restore::run(&open()?, printer, stop, &archive, &into, database).await
+        Some(Command::Cat { archive, identities }) => {
+            let identities = keys::read(&identities)?;
+            restore::cat(&open()?, printer, stop, &archive, &identities).await
         }
+        Some(Command::Restore { archive, into, database, identities }) => {
+            let identities = keys::read(&identities)?;
+            restore::run(&open()?, printer, stop, identities, &archive, &into, database).await
+        }
+        Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
     }
 }
 

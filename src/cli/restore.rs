@@ -6,7 +6,8 @@ use super::printer::Printer;
 use super::{CliError, Outcome, archives, find, progress};
 use crate::app::App;
 use crate::job::restore::{self, Restored};
-use crate::job::{JobError, cat as cat_job};
+use crate::job::{Context, JobError, cat as cat_job};
+use crate::pipeline::Identities;
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -21,9 +22,15 @@ struct RestoreJson<'a> {
     kept: Vec<String>,
 }
 
-pub(super) async fn cat(app: &App, printer: &Printer, stop: Stop, meant: &str) -> Outcome {
+pub(super) async fn cat(
+    app: &App,
+    printer: &Printer,
+    stop: Stop,
+    meant: &str,
+    identities: &Identities,
+) -> Outcome {
     let archive = find(&archives(app, printer)?, meant)?;
-    match cat_job::run(&stop, &archive, |piece| printer.bytes(piece)).await {
+    match cat_job::run(&stop, &archive, identities, |piece| printer.bytes(piece)).await {
         Err(JobError::Output(error)) => Err(CliError::Print(error)),
         other => {
             other?;
@@ -37,6 +44,7 @@ pub(super) async fn run(
     app: &App,
     printer: &Printer,
     stop: Stop,
+    identities: Identities,
     meant: &str,
     into: &str,
     database: Option<String>,
@@ -47,6 +55,7 @@ pub(super) async fn run(
         None => None,
     };
     let context = app.connect(stop, progress::watcher(*printer)).await?;
+    let context = Context { identities, ..context };
     let workload = context.docker.workload(into).await.map_err(JobError::from)?;
     let restored = restore::run(&context, &archive, &workload, database).await?;
     let mut json = RestoreJson {

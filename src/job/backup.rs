@@ -11,7 +11,7 @@ use crate::archive::{
 };
 use crate::engine::{Access, Dump, Scope};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug};
-use crate::pipeline::{Chain, Line};
+use crate::pipeline::{Chain, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// What came out of a run.
@@ -28,6 +28,7 @@ pub struct Report {
 struct Run<'a> {
     context: &'a Context,
     plan: &'a Plan,
+    recipients: Recipients,
     session: Session,
     limits: Limits,
     host: Option<String>,
@@ -76,6 +77,7 @@ async fn begin<'a>(
     context: &'a Context,
     plan: &'a Plan,
 ) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
+    let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store(plan);
@@ -85,7 +87,7 @@ async fn begin<'a>(
     }
     let session = session::open(context, plan, &limits).await?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, session, limits, host };
+    let run = Run { context, plan, recipients, session, limits, host };
     let found = run.session.server.databases.iter().map(|database| database.name.clone());
     let databases: Vec<DatabaseName> = found.filter(|name| plan.databases.has(name)).collect();
     if plan.databases == Databases::All && databases.is_empty() {
@@ -168,10 +170,12 @@ impl Run<'_> {
         (context.watcher)(&Event::DumpStarted { source, part: part.clone(), expected });
 
         let (store, codec, to) = (context.store(plan), plan.codec, address.clone());
+        let recipients = self.recipients.clone();
         let (staging, upload) =
-            blocking(move || Staging::open(store, to, extension, codec)).await?;
+            blocking(move || Staging::open(store, to, extension, codec, &recipients)).await?;
         let payload = staging.payload().to_owned();
-        let chain = Chain::new(engine.validator(&part, plan.format), codec, upload)?;
+        let validator = engine.validator(&part, plan.format);
+        let chain = Chain::new(validator, codec, &self.recipients, upload)?;
         let sealed = self.stream(&dump, staging, chain).await?;
         let manifest = self.manifest(&address, payload, started, dump, &sealed);
         let (stored, plain) = (sealed.stored, sealed.plain);
@@ -281,9 +285,9 @@ impl Run<'_> {
             trigger: "manual".to_owned(),
             codec: plan.codec,
             plain: sealed.plain,
-            compressed: sealed.stored,
+            compressed: sealed.compressed,
             stored: sealed.stored,
-            recipients: Vec::new(),
+            recipients: self.recipients.fingerprints(),
             payload,
             facts: sealed.facts.clone(),
             database: self.properties(&address.part).cloned(),

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{JobError, blocking};
 use crate::archive::{self, Archive, ArchiveError};
+use crate::pipeline::Identities;
 use crate::transport::{Limits, Stop};
 
 const PIECE: usize = 128 * 1024;
@@ -14,13 +15,14 @@ const PIECE: usize = 128 * 1024;
 /// archive is handed out.
 ///
 /// # Errors
-/// [`JobError::Archive`] if it is damaged, [`JobError::Output`] if `write` fails.
+/// [`JobError::Archive`] if it is damaged or none of the identities decrypts it, [`JobError::Output`] if `write` fails.
 pub async fn run(
     stop: &Stop,
     archive: &Archive,
+    identities: &Identities,
     mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), JobError> {
-    let (mut pieces, reading) = read(archive.clone());
+    let (mut pieces, reading) = read(archive.clone(), identities.clone());
     let limits = Limits { stall: None, deadline: None, stop: stop.clone() };
     while let Some(piece) = limits.within(pieces.recv()).await.map_err(JobError::Stopped)? {
         write(&piece).map_err(JobError::Output)?;
@@ -33,13 +35,15 @@ pub async fn run(
 /// whether the pieces were the whole, true dump.
 pub(super) fn read(
     archive: Archive,
+    identities: Identities,
 ) -> (mpsc::Receiver<Vec<u8>>, impl Future<Output = Result<(), JobError>>) {
     // Eight pieces are 1 MiB: the reader stays ahead of a writer that pauses.
     let (sender, receiver) = mpsc::channel(8);
     let reading = blocking(move || -> Result<(), ArchiveError> {
         let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
+        archive::check_identities(manifest, &identities)?;
         archive::check_stored(store, manifest)?;
-        let mut plain = archive::open_plain(store, manifest)?;
+        let mut plain = archive::open_plain(store, manifest, &identities)?;
         loop {
             let mut piece = vec![0; PIECE];
             let failed = |source| ArchiveError::Read { key: manifest.payload.clone(), source };

@@ -23,7 +23,7 @@ use crate::labels::Rules;
 use crate::model::{
     ArchiveId, DatabaseName, ErrorKind, Explain, Part, Plan, Problem, Slug, Sum, TableRows,
 };
-use crate::pipeline::PipelineError;
+use crate::pipeline::{Identities, PipelineError};
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{Limit, Stop, TransportError};
 
@@ -36,6 +36,8 @@ pub struct Context {
     pub rules: Arc<Rules>,
     /// Where `secret:NAME` is looked up.
     pub secrets: PathBuf,
+    /// What encrypted archives are read with.
+    pub identities: Identities,
     pub stop: Stop,
     /// Told what happens, from any thread.
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,

@@ -2,9 +2,13 @@
 //! those that Ringbolt runs itself, written for a shell.
 
 use super::{JobError, engine_named};
-use crate::archive::Archive;
+use crate::archive::{Archive, Manifest};
 use crate::engine::Access;
 use crate::model::{Codec, Command, Part, SecretRef, Value};
+
+/// The variable that names an identity file. A path of ours would be a guess, and one written into the
+/// line would be typed as it is.
+const IDENTITY: &str = "IDENTITY";
 
 /// One step: what it is for, and the line to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,12 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
             line: format!("echo {} | sha256sum --check", quoted(&sum)),
         },
     ];
+    if manifest.encrypted() {
+        steps.push(Step {
+            about: "Have an identity: this says so unless the variable names its file, by its whole path",
+            line: format!(": \"${{{IDENTITY}:?is to be the path of an identity file}}\""),
+        });
+    }
     let load = match &manifest.part {
         Part::Globals => engine.load_globals(&access),
         Part::Database(name) => {
@@ -53,12 +63,7 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
             engine.restore(&access, &manifest.format, &restored).load
         }
     };
-    let payload = quoted(&payload);
-    let plain = match manifest.codec {
-        Codec::Zstd(_) => format!("zstd --decompress --stdout {payload}"),
-        Codec::Gzip(_) => format!("gzip --decompress --stdout {payload}"),
-        Codec::None => format!("cat {payload}"),
-    };
+    let plain = plain(manifest, &quoted(&payload));
     steps.push(Step {
         about: match manifest.part {
             Part::Globals => {
@@ -70,6 +75,22 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
         line: format!("{plain} | {}", docker_exec(container, &load, true)),
     });
     Ok(steps)
+}
+
+/// The pipe that gives the plain dump: the payload's extensions, read backwards.
+fn plain(manifest: &Manifest, payload: &str) -> String {
+    let decompress = match manifest.codec {
+        Codec::Zstd(_) => Some("zstd --decompress --stdout"),
+        Codec::Gzip(_) => Some("gzip --decompress --stdout"),
+        Codec::None => None,
+    };
+    let decrypt = format!("age --decrypt --identity \"${IDENTITY}\" {payload}");
+    match (manifest.encrypted(), decompress) {
+        (true, Some(decompress)) => format!("{decrypt} | {decompress}"),
+        (true, None) => decrypt,
+        (false, Some(decompress)) => format!("{decompress} {payload}"),
+        (false, None) => format!("cat {payload}"),
+    }
 }
 
 /// A command as `docker exec` takes it. Secrets are passed on from the shell's own environment.

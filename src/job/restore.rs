@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Context, Event, JobError, advised, cat, engine_named, random};
-use crate::archive::Archive;
+use crate::archive::{self, Archive};
 use crate::engine::{Engine, EngineError};
 use crate::labels::{self, Target};
 use crate::model::{Command, Database, DatabaseName, Facts, Part, Server, TableRows, Workload};
@@ -43,6 +43,8 @@ pub async fn run(
 ) -> Result<Restored, JobError> {
     let manifest = &archive.manifest;
     let (id, container) = (manifest.id.clone(), workload.name.clone());
+    // Before anything is touched: without the right key, nothing could come of it.
+    archive::check_identities(manifest, &context.identities)?;
     let target = labels::target(&context.rules, workload)
         .map_err(|problems| JobError::Target { container: container.clone(), problems })?;
     if target.engine.card().name != manifest.engine {
@@ -83,7 +85,7 @@ impl Into<'_> {
     }
 
     async fn globals(&self, archive: &Archive) -> Result<Restored, JobError> {
-        let (mut pieces, reading) = cat::read(archive.clone());
+        let (mut pieces, reading) = cat::read(archive.clone(), self.context.identities.clone());
         let mut dump = Vec::new();
         while let Some(piece) = pieces.recv().await {
             dump.extend_from_slice(&piece);
@@ -229,7 +231,7 @@ impl Into<'_> {
 
     async fn feed(&self, archive: &Archive, stdin: Option<Stdin>) -> Result<(), JobError> {
         let Some(mut stdin) = stdin else { return Ok(()) };
-        let (mut pieces, reading) = cat::read(archive.clone());
+        let (mut pieces, reading) = cat::read(archive.clone(), self.context.identities.clone());
         while let Some(piece) = pieces.recv().await {
             stdin.write(&piece).await?;
             (self.context.watcher)(&Event::RestoreAdvanced { bytes: piece.len() as u64 });

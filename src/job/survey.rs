@@ -11,6 +11,7 @@ use super::{Context, JobError, blocking};
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
+use crate::pipeline::{PipelineError, Recipients};
 use crate::retention::{self, Candidate, Decision, State};
 use crate::store::{Probe, Store, Stores};
 use crate::transport::Limits;
@@ -75,6 +76,7 @@ pub async fn ask(
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
+    Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
     let Session { server, tool_version, .. } = session::open(context, plan, &limits).await?;
     if let Databases::Named(names) = &plan.databases {

@@ -1,20 +1,21 @@
 //! The writing chain: every byte of a dump passes here exactly once.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use super::PipelineError;
 use super::compress::Encoder;
 use super::digest::{Hasher, Summed};
+use super::encrypt::{Encrypter, Recipients};
 use crate::engine::Validator;
 use crate::model::{Codec, Facts, Sum};
 use crate::store::Upload;
 
-/// validate → digest → compress → digest → upload.
+/// validate → digest → compress → digest → encrypt → digest → upload.
 pub struct Chain {
     validator: Box<dyn Validator>,
     plain: Hasher,
-    encoder: Encoder<Summed<Box<dyn Upload>>>,
+    encoder: Encoder<Encrypter<Summed<Box<dyn Upload>>>>,
     /// What is written, for messages.
     target: String,
 }
@@ -25,20 +26,29 @@ pub struct Chain {
 pub struct Finished {
     facts: Facts,
     plain: Sum,
+    compressed: Sum,
     stored: Sum,
     upload: Box<dyn Upload>,
 }
 
 impl Chain {
+    /// Without recipients, nothing is encrypted.
+    ///
     /// # Errors
-    /// [`PipelineError::Compress`] if the codec cannot be set up.
+    /// [`PipelineError::Compress`] if the codec cannot be set up, [`PipelineError::Write`] if the
+    /// header of what is encrypted cannot be written.
     pub fn new(
         validator: Box<dyn Validator>,
         codec: Codec,
+        recipients: &Recipients,
         upload: Box<dyn Upload>,
     ) -> Result<Self, PipelineError> {
         let target = upload.target();
-        let encoder = Encoder::new(codec, Summed::new(upload)).map_err(PipelineError::Compress)?;
+        let encrypter = Encrypter::new(recipients, Summed::new(upload)).map_err(|source| {
+            let target = target.clone();
+            PipelineError::Write { target, source }
+        })?;
+        let encoder = Encoder::new(codec, encrypter).map_err(PipelineError::Compress)?;
         Ok(Self { validator, plain: Hasher::default(), encoder, target })
     }
 
@@ -61,10 +71,13 @@ impl Chain {
     pub fn finish(self) -> Result<Finished, PipelineError> {
         let facts = self.validator.finish()?;
         let target = self.target;
-        let flushed = self.encoder.finish().and_then(|mut summed| summed.flush().map(|()| summed));
-        let summed = flushed.map_err(|source| PipelineError::Write { target, source })?;
+        let closed = close(self.encoder);
+        let (compressed, summed) =
+            closed.map_err(|source| PipelineError::Write { target, source })?;
         let Summed { inner: upload, hasher } = summed;
-        Ok(Finished { facts, plain: self.plain.sum(), stored: hasher.sum(), upload })
+        let (plain, stored) = (self.plain.sum(), hasher.sum());
+        let compressed = compressed.unwrap_or(stored);
+        Ok(Finished { facts, plain, compressed, stored, upload })
     }
 }
 
@@ -77,6 +90,11 @@ impl Finished {
         self.plain
     }
 
+    /// What went into the encryption; without one, the same as [`Finished::stored`].
+    pub fn compressed(&self) -> Sum {
+        self.compressed
+    }
+
     pub fn stored(&self) -> Sum {
         self.stored
     }
@@ -85,6 +103,13 @@ impl Finished {
     pub fn into_upload(self) -> Box<dyn Upload> {
         self.upload
     }
+}
+
+/// Closes the stages behind the codec, first to last. The sum is of what was encrypted, if it was.
+fn close<W: io::Write>(encoder: Encoder<Encrypter<W>>) -> io::Result<(Option<Sum>, W)> {
+    let (compressed, mut writer) = encoder.finish()?.finish()?;
+    writer.flush()?;
+    Ok((compressed, writer))
 }
 
 impl fmt::Debug for Chain {

@@ -1,6 +1,7 @@
 //! Digests of what passes: a writer and a reader that count and hash.
 
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -49,10 +50,32 @@ impl<T: Write> Write for Summed<T> {
     }
 }
 
-impl<T: Read> Read for Summed<T> {
+/// Hashes what is read through it. Its clones are one reader, so that the sum can be asked for when
+/// the reader is owned by a stage that never gives it back.
+#[derive(Clone)]
+pub(super) struct Tap(Arc<Mutex<Summed<Box<dyn Read + Send>>>>);
+
+impl Tap {
+    pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
+        Self(Arc::new(Mutex::new(Summed::new(reader))))
+    }
+
+    /// The sum of what was read so far.
+    pub(super) fn sum(&self) -> Sum {
+        self.lock().hasher.clone().sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Summed<Box<dyn Read + Send>>> {
+        // A reader that panicked has not been hashed further than it was read.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Tap {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.add(&buffer[..read]);
+        let mut summed = self.lock();
+        let read = summed.inner.read(buffer)?;
+        summed.hasher.add(&buffer[..read]);
         Ok(read)
     }
 }

@@ -1,5 +1,5 @@
 //! The stages between a dump and a store, as one synchronous chain on one thread that may block:
-//! validate, digest, compress, digest, write. And the same way back.
+//! validate, digest, compress, digest, encrypt, digest, write. And the same way back.
 //!
 //! It knows no commands and no manifests. Finishing is a value: [`Finished`] exists only where the
 //! last stage has closed.
@@ -7,11 +7,13 @@
 mod chain;
 mod compress;
 mod digest;
+mod encrypt;
 mod line;
 mod unchain;
 
 pub use chain::{Chain, Finished};
 pub use digest::sum;
+pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
 pub use line::Line;
 pub use unchain::Unchain;
 
@@ -26,6 +28,8 @@ pub enum PipelineError {
     Invalid(#[from] Invalid),
     #[error("cannot compress the dump")]
     Compress(#[source] std::io::Error),
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     #[error("cannot write {target}")]
     Write { target: String, source: std::io::Error },
     #[error("cannot read the archive")]
@@ -38,12 +42,16 @@ pub enum PipelineError {
 
 impl Explain for PipelineError {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Failed
+        match self {
+            Self::Encryption(error) => error.kind(),
+            _ => ErrorKind::Failed,
+        }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid(invalid) => invalid.hint(),
+            Self::Encryption(error) => error.hint(),
             Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some(FULL.to_owned())
             }

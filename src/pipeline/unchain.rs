@@ -5,32 +5,43 @@ use std::io::{self, Read};
 
 use super::PipelineError;
 use super::compress::Decoder;
-use super::digest::{Hasher, Summed, sum};
+use super::digest::{Hasher, Tap, sum};
+use super::encrypt::{Decrypter, Identities};
 use crate::model::{Codec, Sum};
 
-/// store → digest → decompress → digest.
+/// store → digest → decrypt → decompress → digest.
 pub struct Unchain {
-    decoder: Decoder<Summed<Box<dyn Read + Send>>>,
+    stored: Tap,
+    decoder: Decoder<Decrypter<Tap>>,
     plain: Hasher,
 }
 
 impl Unchain {
+    /// `recipients`: the manifest's; none: the bytes are not encrypted, and identities are of no use.
+    ///
     /// # Errors
-    /// [`PipelineError::Read`] if the codec cannot be set up.
-    pub fn new(codec: Codec, stored: Box<dyn Read + Send>) -> Result<Self, PipelineError> {
-        let decoder = Decoder::new(codec, Summed::new(stored)).map_err(PipelineError::Read)?;
-        Ok(Self { decoder, plain: Hasher::default() })
+    /// [`PipelineError::Encryption`] if no identity decrypts it, [`PipelineError::Read`] if the codec
+    /// cannot be set up.
+    pub fn new(
+        codec: Codec,
+        recipients: &[String],
+        identities: &Identities,
+        stored: Box<dyn Read + Send>,
+    ) -> Result<Self, PipelineError> {
+        let stored = Tap::new(stored);
+        let decrypter = Decrypter::new(recipients, identities, stored.clone())?;
+        let decoder = Decoder::new(codec, decrypter).map_err(PipelineError::Read)?;
+        Ok(Self { stored, decoder, plain: Hasher::default() })
     }
 
     /// The sums of the stored and of the plain bytes. What the decoder did not ask for (bytes behind
-    /// its last frame) is read too, so that it counts.
+    /// its last frame) is read too, so that it counts, and is decrypted, so that the end is proven.
     ///
     /// # Errors
     /// [`PipelineError::Read`] if the rest cannot be read.
     pub fn finish(self) -> Result<(Sum, Sum), PipelineError> {
-        let mut stored = self.decoder.into_inner();
-        sum(&mut stored).map_err(PipelineError::Read)?;
-        Ok((stored.hasher.sum(), self.plain.sum()))
+        sum(self.decoder.into_inner()).map_err(PipelineError::Read)?;
+        Ok((self.stored.sum(), self.plain.sum()))
     }
 }
 
