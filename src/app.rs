@@ -6,7 +6,7 @@ use crate::docker::Docker;
 use crate::job::{Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
-use crate::pipeline::Identities;
+use crate::pipeline::{Identities, Recipients};
 use crate::settings::{self, Settings, Written};
 use crate::store::{self, Stores};
 use crate::transport::Stop;
@@ -36,6 +36,7 @@ impl App {
                 }
             }
         }
+        check_recipients(&settings, &mut problems);
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => Ok(Self { settings, rules, stores }),
             Ok(_) => Err(problems),
@@ -61,5 +62,19 @@ impl App {
             stop,
             watcher,
         })
+    }
+}
+
+/// Finds public keys that nothing can be encrypted to: now, and not in the first backup.
+fn check_recipients(settings: &Settings, problems: &mut Vec<Problem>) {
+    let encryption = &settings.encryption;
+    let groups = encryption.groups.iter().map(|(name, keys)| (format!("groups.{name}"), keys));
+    let all = std::iter::once(("recipients".to_owned(), &encryption.recipients)).chain(groups);
+    for (name, keys) in all {
+        if let Err(error) = Recipients::read(keys) {
+            let key = format!("encryption.{name}");
+            let problem = Problem::new(&settings.origin(&key), error.to_string());
+            problems.push(problem.key(key).see("`ringbolt keygen --help`"));
+        }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::printer::{Printer, chain};
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, keys};
 use crate::app::App;
 use crate::job::doctor::{self, Finding, State};
 use crate::job::survey;
@@ -41,6 +41,11 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
     let now = Timestamp::now();
     let zone = variable(written, "TZ");
     findings.extend(doctor::settings(&app.settings, zone));
+    match keys::read(&app.settings, &[]) {
+        Ok(identities) => findings.extend(doctor::keys(&app.settings, &identities)),
+        Err(error) => findings.push(Finding::failed("keys", &error, chain(&error))),
+    }
+    findings.extend(doctor::renamed(&written.environment));
     findings.extend(doctor::socket(&app.settings.docker.host));
     let stores = survey::stores(&app.stores).await;
     for finding in &stores {

@@ -12,6 +12,7 @@ use super::printer::Printer;
 use super::{CliError, Outcome};
 use crate::model::{ErrorKind, Explain};
 use crate::pipeline::{self, EncryptionError, Identities};
+use crate::settings::{SecretSource, Settings};
 
 /// An identity file has some hundred bytes; whoever names a dump by mistake is told at once.
 const LARGEST: u64 = 1 << 20;
@@ -23,6 +24,8 @@ pub(super) enum KeyError {
     Read(PathBuf, #[source] io::Error),
     #[error("identity file `{}` cannot be used", .0.display())]
     Identity(PathBuf, #[source] EncryptionError),
+    #[error("setting `encryption.identity` cannot be used")]
+    Setting(#[source] EncryptionError),
     #[error("cannot write identity file `{}`", .0.display())]
     Write(PathBuf, #[source] io::Error),
 }
@@ -39,7 +42,7 @@ impl Explain for KeyError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Identity(_, error) => error.hint(),
+            Self::Identity(_, error) | Self::Setting(error) => error.hint(),
             Self::Write(_, error) if error.kind() == io::ErrorKind::AlreadyExists => Some(
                 "choose another name: a key that is overwritten takes its archives with it"
                     .to_owned(),
@@ -49,9 +52,18 @@ impl Explain for KeyError {
     }
 }
 
-/// Reads every identity of these files.
-pub(super) fn read(files: &[PathBuf]) -> Result<Identities, KeyError> {
+/// Reads every identity of these files, and the one of the settings.
+pub(super) fn read(settings: &Settings, files: &[PathBuf]) -> Result<Identities, KeyError> {
     let mut identities = Identities::default();
+    let mut files: Vec<&PathBuf> = files.iter().collect();
+    match &settings.encryption.identity {
+        None => {}
+        Some(SecretSource::File(path)) => files.push(path),
+        Some(SecretSource::Here(secret)) => {
+            let found = Identities::read(secret.reveal()).map_err(KeyError::Setting)?;
+            identities = identities.and(found);
+        }
+    }
     for path in files {
         let mut text = Zeroizing::new(String::new());
         let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));

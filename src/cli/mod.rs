@@ -330,12 +330,14 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             inspect::verify(&open()?, printer, stop, &archives).await
         }
         Some(Command::Cat { archive, identities }) => {
-            let identities = keys::read(&identities)?;
-            restore::cat(&open()?, printer, stop, &archive, &identities).await
+            let app = open()?;
+            let identities = keys::read(&app.settings, &identities)?;
+            restore::cat(&app, printer, stop, &archive, &identities).await
         }
         Some(Command::Restore { archive, into, database, identities }) => {
-            let identities = keys::read(&identities)?;
-            restore::run(&open()?, printer, stop, identities, &archive, &into, database).await
+            let app = open()?;
+            let identities = keys::read(&app.settings, &identities)?;
+            restore::run(&app, printer, stop, identities, &archive, &into, database).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
     }

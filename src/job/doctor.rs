@@ -10,6 +10,7 @@ use super::survey::{self, StoreFinding};
 use super::{Context, JobError};
 use crate::model::units::{Bytes, span};
 use crate::model::{Explain, Problem};
+use crate::pipeline::{Identities, Recipients};
 use crate::settings::Settings;
 
 /// Clocks that differ by more than this make retention and freshness lie.
@@ -63,8 +64,7 @@ pub fn settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
                 .advice(format!("schedules go by UTC; set `defaults.timezone={zone}`")),
         );
     }
-    let recipients = &settings.encryption.recipients;
-    found.push(match recipients.len() {
+    found.push(match settings.encryption.recipients.len() {
         0 => Finding::new("keys", State::Doubtful, "archives are not encrypted")
             .advice("set `encryption.recipients` to public keys; `ringbolt keygen` makes one"),
         1 => Finding::new("keys", State::Doubtful, "there is only one recipient").advice(
@@ -72,6 +72,31 @@ pub fn settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
         ),
         many => Finding::new("keys", State::Good, format!("{many} recipients can decrypt")),
     });
+    found
+}
+
+/// Whether the identities that are known here belong to those who shall decrypt. That none is known
+/// is as it should be on a host that only writes.
+pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
+    if identities.is_empty() {
+        return Vec::new();
+    }
+    let unknown = settings.encryption.recipients.iter().filter(|key| {
+        let own = Recipients::read(std::slice::from_ref(*key));
+        own.is_ok_and(|own| identities.check(&own.fingerprints()).is_err())
+    });
+    let mut found: Vec<Finding> = unknown
+        .map(|key| {
+            let message = format!("recipient `{key}` has no identity that is known here");
+            Finding::new("keys", State::Doubtful, message)
+                .advice("make sure that somebody holds it: try `ringbolt cat ARCHIVE --identity FILE`")
+        })
+        .collect();
+    let message = "this host holds an identity: whoever breaks into it can read the archives";
+    found.push(
+        Finding::new("keys", State::Doubtful, message)
+            .advice("backups need none: take `encryption.identity` away, and keep it elsewhere"),
+    );
     found
 }
 
