@@ -30,7 +30,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sha2", &["src/pipeline/digest.rs"]),
     ("figment", &["src/settings/"]),
     ("croner", &["src/schedule/"]),
-    ("strsim", &["src/labels/"]),
+    ("strsim", &["src/labels/", "src/schedule/"]),
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/cli/progress.rs"]),
     ("comfy_table", &["src/cli/printer.rs"]),

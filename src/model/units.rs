@@ -45,6 +45,16 @@ pub fn duration(text: &str) -> Option<Duration> {
     (total > 0 && total <= 100 * 366 * 86_400).then(|| Duration::from_secs(total))
 }
 
+/// Writes a duration as [`duration`] reads it, with the largest unit that leaves no rest: `6h`,
+/// `30d`. Not weeks: 14 days read better beside 30.
+pub fn exact(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [('d', 86_400), ('h', 3600), ('m', 60)];
+    let unit = units.into_iter().find(|(_, size)| seconds > 0 && seconds.is_multiple_of(*size));
+    let (name, size) = unit.unwrap_or(('s', 1));
+    format!("{}{name}", seconds / size)
+}
+
 /// Writes a duration with its two largest units: `2h 5m`, `3.2s`.
 pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -87,6 +97,13 @@ mod tests {
         for bad in ["", "15", "m", "-1m", "1.5h", "15 m", "0s", "1y", "99999999999999999999d", "1é"]
         {
             assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["90s", "15m", "36h", "30d", "14d", "25h", "3601s"] {
+            assert_eq!(exact(duration(text).unwrap()), text);
         }
     }
 }

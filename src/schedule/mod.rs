@@ -1,16 +1,19 @@
-//! Schedules: reads the expressions that people write and says when they are next due. Pure: the
-//! time and the zone are arguments.
+//! Schedules: reads the expressions that people write and says when they are due. Pure: the time
+//! and the zone are arguments, and the zones' rules are built in.
 
-use std::str::FromStr;
+mod cron;
+mod runs;
+mod zone;
+
+pub use runs::{next, period, upcoming};
+pub use zone::zone;
+
 use std::time::Duration;
 
-use croner::Cron;
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::civil;
 
 use crate::model::{Schedule, units};
 
-const NICKNAMES: [&str; 7] =
-    ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"];
 /// More often than this is a mistake, not a schedule.
 const SHORTEST: Duration = Duration::from_mins(1);
 
@@ -33,38 +36,20 @@ pub fn read(text: &str) -> Result<Schedule, String> {
         };
     }
     if let Some(at) = text.strip_prefix("once ") {
-        let at: Result<civil::DateTime, _> = at.trim().parse();
-        return at
-            .map(Schedule::Once)
-            .map_err(|_| "`once` takes a local date and time like `2026-12-01T03:00`".to_owned());
+        let at = local(at.trim()).map(Schedule::Once);
+        return at.ok_or("`once` takes a local date and time like `2026-12-01T03:00`".to_owned());
     }
-    let fields = text.split_ascii_whitespace().count();
-    if !(NICKNAMES.contains(&text) || fields == 5 || fields == 6) {
-        return Err("it is neither cron (5 or 6 fields) nor `@daily`, `every`, `once`".to_owned());
-    }
-    match Cron::from_str(text) {
-        Ok(_) => Ok(Schedule::Cron(text.to_owned())),
-        Err(error) => Err(format!("cron cannot read it: {}", error.to_string().to_lowercase())),
-    }
+    cron::read(text)?;
+    Ok(Schedule::Cron(text.to_owned()))
 }
 
-/// When the schedule is next due after `after`; `None`: never again.
-pub fn next(schedule: &Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
-    match schedule {
-        Schedule::Manual => None,
-        Schedule::Cron(expression) => {
-            let cron = Cron::from_str(expression).ok()?;
-            let next = cron.find_next_occurrence(&after.to_zoned(zone.clone()), false).ok()?;
-            Some(next.timestamp())
-        }
-        Schedule::Every(duration) => {
-            after.checked_add(jiff::SignedDuration::try_from(*duration).ok()?).ok()
-        }
-        Schedule::Once(at) => {
-            let at = at.to_zoned(zone.clone()).ok()?.timestamp();
-            (at > after).then_some(at)
-        }
-    }
+/// A date and a time, and nothing else: jiff would read `2026-12-01T03:00+05:00` too, and leave the
+/// offset out without a word.
+fn local(text: &str) -> Option<civil::DateTime> {
+    let (date, time) = text.split_once(['T', ' '])?;
+    let digits = |text: &str, mark| text.bytes().all(|byte| byte.is_ascii_digit() || byte == mark);
+    let plain = digits(date, b'-') && digits(time, b':');
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 /// Writes a schedule as [`read`] reads it.
@@ -72,13 +57,15 @@ pub fn write(schedule: &Schedule) -> String {
     match schedule {
         Schedule::Manual => "manual".to_owned(),
         Schedule::Cron(expression) => expression.clone(),
-        Schedule::Every(duration) => format!("every {}s", duration.as_secs()),
+        Schedule::Every(duration) => format!("every {}", units::exact(*duration)),
         Schedule::Once(at) => format!("once {at}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
 
     #[track_caller]
@@ -100,6 +87,13 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_is_written_as_it_is_read() {
+        for text in ["0 3 * * *", "@daily", "every 6h", "once 2026-12-01T03:00:00", "manual"] {
+            assert_eq!(write(&read(text).unwrap()), text);
+        }
+    }
+
+    #[test]
     fn unreadable_expressions_are_refused() {
         for bad in [
             "",
@@ -111,6 +105,11 @@ mod tests {
             "every 5s",
             "every",
             "once tomorrow",
+            "once 2026-12-01",
+            "once 2026-02-29T03:00",
+            "once 2026-12-01T03:00Z",
+            "once 2026-12-01T03:00+05:00",
+            "once 2026-12-01T03:00[Europe/Berlin]",
             "@dayly",
             "0 3 * * *; rm",
             "$(date)",
