@@ -10,6 +10,7 @@ mod faults;
 mod labels;
 mod pipeline;
 mod regression;
+mod retention;
 mod schedule;
 mod settings;
 mod stores;

@@ -1,6 +1,9 @@
-//! Retention: reads what an operator wants to keep. Pure.
-//!
-//! What may be deleted is decided here too, once there is a command that deletes.
+//! Retention: reads what an operator wants to keep, and decides which archives that leaves. Pure:
+//! it knows neither stores nor files, and deletes nothing.
+
+mod plan;
+
+pub use plan::{Candidate, Decision, Reason, State, Verdict, plan};
 
 use crate::model::{Keep, units};
 
@@ -54,7 +57,7 @@ pub fn write(keep: &Keep) -> String {
         .into_iter()
         .filter_map(|(name, count)| count.map(|count| format!("{name}={count}")))
         .collect();
-    rules.extend(keep.within.map(|within| format!("within={}s", within.as_secs())));
+    rules.extend(keep.within.map(|within| format!("within={}", units::exact(within))));
     if rules.is_empty() { "everything".to_owned() } else { rules.join(" ") }
 }
 
