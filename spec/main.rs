@@ -12,6 +12,8 @@ mod labels;
 mod migrate;
 mod pipeline;
 mod regression;
+mod retention;
+mod schedule;
 mod settings;
 mod stores;
 mod tidy;

@@ -32,7 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sha2", &["src/pipeline/digest.rs"]),
     ("figment", &["src/settings/"]),
     ("croner", &["src/schedule/"]),
-    ("strsim", &["src/model/problem.rs"]),
+    ("strsim", &["src/model/problem.rs", "src/schedule/zone.rs"]),
     ("saphyr_parser", &["src/labels/migrate/"]),
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/cli/progress.rs"]),

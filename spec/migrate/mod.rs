@@ -299,7 +299,7 @@ proptest! {
         let mut labels: BTreeMap<String, String> = wild.clone();
         labels.extend(picked.into_iter().map(|(at, value)| (strip(at.get::<String>(&keys)), value)));
         let names = ["db".to_owned()].into();
-        check_translation(&labels, &Container { names, env: wild });
+        check_translation(&labels, &Container { names, env: wild.into_iter().collect() });
     }
 
     #[test]

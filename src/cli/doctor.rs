@@ -40,7 +40,7 @@ pub(super) async fn run(written: &Written, printer: &Printer, stop: Stop) -> Out
 async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Finding>) {
     let now = Timestamp::now();
     let zone = variable(written, "TZ");
-    findings.extend(doctor::settings(&app.settings, zone));
+    findings.extend(doctor::of_settings(&app.settings, zone));
     match keys::read(&app.settings, &[]) {
         Ok(identities) => findings.extend(doctor::keys(&app.settings, &identities)),
         Err(error) => findings.push(Finding::failed("keys", &error, chain(&error))),

@@ -1,6 +1,7 @@
 //! Doctor: what is wrong with Docker, stores, keys, clocks and tools, and what to do about it. It
 //! changes nothing but what a store's probe does.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use jiff::Timestamp;
 
 use super::survey::{self, StoreFinding};
 use super::{Context, JobError};
+use crate::labels::dialect::{BT_VARIABLES, Renamed};
 use crate::model::units::{Bytes, span};
 use crate::model::{Explain, Problem};
 use crate::pipeline::{Identities, Recipients};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Clocks that differ by more than this make retention and freshness lie.
 const CLOCKS: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl Finding {
 }
 
 /// What the settings alone tell. `zone`: the variable `TZ`.
-pub fn settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
+pub fn of_settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
     let mut found = vec![Finding::new("settings", State::Good, "they are right")];
     if let (Some(zone), false) = (zone, settings.defaults.contains_key("timezone")) {
         found.push(
@@ -88,8 +90,9 @@ pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
     let mut found: Vec<Finding> = unknown
         .map(|key| {
             let message = format!("recipient `{key}` has no identity that is known here");
-            Finding::new("keys", State::Doubtful, message)
-                .advice("make sure that somebody holds it: try `ringbolt cat ARCHIVE --identity FILE`")
+            Finding::new("keys", State::Doubtful, message).advice(
+                "make sure that somebody holds it: try `ringbolt cat ARCHIVE --identity FILE`",
+            )
         })
         .collect();
     let message = "this host holds an identity: whoever breaks into it can read the archives";
@@ -97,6 +100,32 @@ pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
         Finding::new("keys", State::Doubtful, message)
             .advice("backups need none: take `encryption.identity` away, and keep it elsewhere"),
     );
+    found
+}
+
+/// Variables that another tool was set up with. They do nothing here, and somebody may think they do.
+pub fn renamed(environment: &[(OsString, OsString)]) -> Vec<Finding> {
+    let set = environment.iter().filter_map(|(name, _)| name.to_str());
+    let mut found = Vec::new();
+    for name in set.filter(|name| name.starts_with("BT_")) {
+        let row = BT_VARIABLES.iter().find(|row| match row.theirs.ends_with('_') {
+            true => name.starts_with(row.theirs),
+            false => name == row.theirs,
+        });
+        let message = format!("{name} is baktainer's, and does nothing here");
+        let finding = Finding::new("settings", State::Doubtful, message);
+        found.push(match row {
+            None => finding.advice("Ringbolt has nothing like it"),
+            Some(Renamed { ours: Some(ours), about, .. }) if settings::knows(ours) => {
+                finding.advice(format!("it is `{ours}` now. {about}"))
+            }
+            Some(Renamed { ours: Some(ours), about, .. }) => {
+                finding.advice(format!("`{ours}` is not in this version. {about}"))
+            }
+            Some(Renamed { ours: None, about, .. }) => finding.advice(*about),
+        });
+    }
+    found.sort_by(|a, b| a.message.cmp(&b.message));
     found
 }
 

@@ -5,6 +5,7 @@
 //! workload's labels apart, `resolve.rs` adds image, environment and the operator's `rules.rs`, and
 //! `order.rs` looks at the fleet as a whole.
 
+mod alias;
 pub mod dialect;
 pub mod migrate;
 mod order;

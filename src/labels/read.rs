@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::Rules;
 use super::rows::LABELS;
 use super::table::Label;
 use super::values::Encrypt;
+use super::{Rules, alias};
 use crate::engine::Engine;
 use crate::model::{
     Codec, Databases, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
@@ -61,10 +61,10 @@ pub(super) struct Job {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// The whole key, for messages.
-    written: String,
+    pub(super) written: String,
     /// The key of the table, perhaps with an id behind it.
-    key: String,
-    value: String,
+    pub(super) key: String,
+    pub(super) value: String,
 }
 
 /// Reads all jobs of a workload. `None`: it has no label of ours.
@@ -73,7 +73,7 @@ pub(super) fn jobs(rules: &Rules, workload: &Workload) -> Option<Vec<Job>> {
     if entries.is_empty() {
         return None;
     }
-    let mut nameless = Vec::new();
+    let (entries, mut unread) = alias::resolve(rules, workload, entries);
     let mut own = Vec::new();
     let mut further: BTreeMap<Slug, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
@@ -85,12 +85,12 @@ pub(super) fn jobs(rules: &Rules, workload: &Workload) -> Option<Vec<Job>> {
                 let suggestion = format!("{}.job.nightly.schedule", rules.prefix);
                 let message = format!("its job has no name: {error}");
                 let problem = Problem::new(&workload.name, message).key(&entry.written);
-                nameless.push(problem.suggest(Some(suggestion)));
+                unread.push(problem.suggest(Some(suggestion)));
             }
         }
     }
     let mut main = read(rules, workload, &rules.defaults, own);
-    main.problems.extend(nameless);
+    main.problems.extend(unread);
     let further = further.into_iter().map(|(id, entries)| {
         // What a job inherits is everything but the name, which is its own.
         let inherited = Draft { name: None, ..main.draft.clone() };

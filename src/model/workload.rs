@@ -36,10 +36,10 @@ impl Environment {
         self.0.get(name)
     }
 
-    /// The variable that holds this very value.
-    pub fn holding(&self, value: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(_, own)| !value.is_empty() && own.reveal() == value);
-        found.map(|(name, _)| name.as_str())
+    /// The variables that hold this very value; an empty one is nobody's.
+    pub fn holding<'a>(&'a self, value: &'a str) -> impl Iterator<Item = &'a str> {
+        let same = move |(_, own): &(&String, &Secret)| !value.is_empty() && own.reveal() == value;
+        self.0.iter().filter(same).map(|(name, _)| name.as_str())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Runs: the instants at which schedules are due, one by one, merged, and how far they lie apart.
 //!
-//! croner is asked about the calendar only, never about zones: given a zone, it tells jobs with one
-//! fixed time of day from all others, and for the others it leaves out what the clock skips and runs
-//! twice what the clock repeats: `0 2,14 * * *` would lose its night run in spring, and have two in
-//! autumn. So it walks the local calendar, which has neither gaps nor repetitions, and each local
-//! time becomes exactly one instant here, whatever the expression looks like:
+//! croner is asked about the calendar only, never about zones. Given a zone, it tells jobs with one
+//! fixed time of day from all others, and for the others it leaves out what the clock skips and
+//! runs twice what the clock repeats: `0 2,14 * * *` would lose its night run in spring, and have
+//! two in autumn. So it walks the local calendar, which has neither gaps nor repetitions, and each
+//! local time becomes exactly one instant here, whatever the expression looks like:
 //!
 //! * A time that the clock skips is due as if the clock had not been changed yet: in Berlin's gap
 //!   from 2:00 to 3:00, 2:30 is due at 3:30. So schedules that were set apart stay apart. If
@@ -16,11 +16,13 @@
 use std::time::Duration;
 
 use croner::Cron;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp, civil};
 
 use super::cron;
 use crate::model::Schedule;
 
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// Longer than any clock was ever put forward: Samoa left out a whole day in 2011.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_hours(25);
 
@@ -114,25 +116,34 @@ impl Iterator for Runs<'_> {
 
 /// The first instant after `after` that a matching local time falls on.
 fn due(cron: &Cron, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
-    // Just after a gap, skipped times are still to come. They are read on the clock as it was before,
-    // which a day ago it certainly was.
-    let before = after.checked_sub(LONGEST_GAP).unwrap_or(after);
-    let clock = zone.to_offset(before).min(zone.to_offset(after));
-    let mut local = clock.to_datetime(after);
-    let mut first: Option<Timestamp> = None;
+    let passed = zone.to_datetime(after);
+    let mut local = skipped(zone, after).unwrap_or(passed);
+    let mut moved: Option<Timestamp> = None;
     while let Ok(matching) = cron.find_next_occurrence(&local, false) {
-        local = matching;
+        let instant = zone.to_ambiguous_timestamp(matching);
+        let offset = instant.offset();
         // Beyond the last year that can be told, nothing is due.
-        let Ok(at) = zone.to_timestamp(local) else { break };
-        if at > after {
-            first = Some(first.map_or(at, |first| first.min(at)));
-        }
-        // A skipped time is moved past times that come later in the calendar and are due earlier.
-        if first.is_some_and(|first| zone.to_datetime(first) <= local) {
-            break;
+        let Ok(at) = instant.compatible() else { break };
+        if let AmbiguousOffset::Gap { after: clock, .. } = offset {
+            // What comes later in the calendar, behind the gap, may be due earlier.
+            moved = moved.or(Some(at));
+            let change = zone.preceding(at.checked_add(SECOND).ok()?).next()?.timestamp();
+            local = clock.to_datetime(change).checked_sub(SECOND).ok()?.max(matching);
+        } else if at > after {
+            return Some(moved.map_or(at, |moved| moved.min(at)));
+        } else {
+            // The clock shows this time again, or there is nothing left of what it skipped.
+            local = matching.max(passed);
         }
     }
-    first
+    moved
+}
+
+/// The local time from which to look, if the clock was put forward a short while ago: that of the
+/// clock as it was before, because times that were skipped may still be to come.
+fn skipped(zone: &TimeZone, after: Timestamp) -> Option<civil::DateTime> {
+    let before = zone.to_offset(after.checked_sub(LONGEST_GAP).ok()?);
+    (before < zone.to_offset(after)).then(|| before.to_datetime(after))
 }
 
 /// The runs of several schedules; what is due at one instant is one run.

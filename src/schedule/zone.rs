@@ -1,5 +1,5 @@
-//! Time zones by name. The IANA database is built into the binary, so a name means the same on every
-//! machine, and the image needs no files for it.
+//! Time zones by name. The IANA database is built into the binary, so a name means the same on
+//! every machine, and the image needs no files for it.
 
 use jiff::tz::{self, TimeZone};
 

@@ -169,6 +169,13 @@ impl Settings {
     }
 }
 
+/// Whether there is such a setting, or such a group of them.
+pub fn knows(key: &str) -> bool {
+    let group = format!("{key}.");
+    let in_table = |setting: &Setting| setting.key == key || setting.key.starts_with(&group);
+    SETTINGS.iter().any(|setting| setting.takes(key) || in_table(setting))
+}
+
 /// Reads the settings.
 ///
 /// # Errors

@@ -208,7 +208,7 @@ fn text(reading: &mut Reading<'_>, theirs: Theirs<'_>, ours: &str) -> Option<Str
             reading.known(theirs, ours)?;
             return None;
         }
-        Some(("Env", name)) => reading.container.env.get(name).cloned().ok_or_else(|| {
+        Some(("Env", name)) => reading.container.env.text(name).map(ToOwned::to_owned).ok_or_else(|| {
             format!(
                 "refers to a variable whose value is not known here: write `{ours}` by hand, or \
                  leave it to the image's own variable"

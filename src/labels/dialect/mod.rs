@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use variables::{BT_VARIABLES, Renamed};
 
+use crate::model::Environment;
 use reading::Reading;
 
 /// Another tool's labels.
@@ -53,7 +54,7 @@ pub struct Container {
     /// Names under which other containers reach it: its service, its own name.
     pub names: BTreeSet<String>,
     /// Its environment, as far as known.
-    pub env: BTreeMap<String, String>,
+    pub env: Environment,
 }
 
 /// What another tool's labels say in ours.

@@ -148,7 +148,6 @@ impl<'a> Reading<'a> {
     /// A password in clear text. It is never copied: a variable of the container that has the same
     /// value is referred to, or a person has to choose where the password shall be.
     pub(super) fn literal_password(&mut self, key: &str, literal: &str) {
-        let same = |(_, value): &(&String, &String)| !literal.is_empty() && *value == literal;
         let usual = |name: &str| {
             let name = name.to_ascii_uppercase();
             PASSWORD_WORDS.iter().any(|word| name.contains(word))
@@ -156,9 +155,8 @@ impl<'a> Reading<'a> {
         let mut references: Vec<(bool, String)> = self
             .container
             .env
-            .iter()
-            .filter(same)
-            .map(|(name, _)| (!usual(name), format!("env:{name}")))
+            .holding(literal)
+            .map(|name| (!usual(name), format!("env:{name}")))
             .filter(|(_, reference)| reference.parse::<SecretRef>().is_ok())
             .collect();
         references.sort();

@@ -112,7 +112,7 @@ impl<'a> File<'_, 'a, '_> {
             Some((_, _, written)) => self.environment(written),
             None => BTreeMap::new(),
         };
-        Container { names, env }
+        Container { names, env: env.into_iter().collect() }
     }
 
     /// Variables with a value. One without takes it from whoever runs Compose.
