@@ -50,7 +50,7 @@ fn data_goes_to_stdout_and_talk_to_stderr() {
     let dry = world.ringbolt(&["backup", "--dry-run", "--json"]).expect(0).json();
     assert_eq!(dry["sources"][0]["databases"][0], "shop");
     assert_eq!(dry["sources"][0]["user"], "keeper");
-    assert_eq!(dry["store"]["writable"], true);
+    assert_eq!(dry["stores"][0]["state"], "new");
     assert!(!world.store().exists(), "a dry run makes nothing, not even the store's folder");
 
     let backup =

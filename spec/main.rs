@@ -4,6 +4,9 @@
 
 mod archive;
 mod cli;
+mod consumed;
+mod doctor;
+mod dry_run;
 mod encryption;
 mod engines;
 mod examples;
@@ -14,6 +17,7 @@ mod pipeline;
 mod regression;
 mod retention;
 mod schedule;
+mod secrets;
 mod settings;
 mod stores;
 mod tidy;

@@ -3,7 +3,7 @@
 
 mod commit;
 mod docker;
-mod proxy;
+pub(crate) mod proxy;
 mod tool;
 
 use std::collections::BTreeMap;

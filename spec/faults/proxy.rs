@@ -6,6 +6,8 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
+use crate::world::World;
+
 /// Begins to listen on `socket`. A connection that has answered `limit` bytes is cut. `frames`: cut
 /// only between two frames of output, where nothing looks wrong.
 pub(super) fn listen(socket: &Path, limit: usize, frames: bool) {
@@ -30,6 +32,46 @@ pub(super) fn listen(socket: &Path, limit: usize, frames: bool) {
             });
         }
     });
+}
+
+/// Begins to listen for `world`, and refuses every call whose path holds one of `paths`, as proxies
+/// that let only some calls through do. Returns the address.
+pub(crate) fn refusing(world: &World, paths: &'static [&'static str]) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let socket = world.folder.join("refusing.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o777)).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            std::thread::spawn(move || refuse(&client.unwrap(), paths));
+        }
+    });
+    format!("unix://{}", socket.display())
+}
+
+/// One connection carries one call: the client keeps none open.
+fn refuse(mut client: &UnixStream, paths: &[&str]) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let line = String::from_utf8_lossy(&head).into_owned();
+    if paths.iter().any(|path| line.contains(path)) {
+        let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        return client.write_all(refusal).ok();
+    }
+    let mut docker = UnixStream::connect("/var/run/docker.sock").ok()?;
+    docker.write_all(&head).ok()?;
+    let (mut from, mut to) = (client.try_clone().ok()?, docker.try_clone().ok()?);
+    std::thread::spawn(move || {
+        std::io::copy(&mut from, &mut to).ok();
+        to.shutdown(Shutdown::Write).ok();
+    });
+    std::io::copy(&mut docker, &mut client).ok();
+    client.shutdown(Shutdown::Both).ok()
 }
 
 fn answer(docker: &UnixStream, client: &UnixStream, limit: usize) -> Option<()> {

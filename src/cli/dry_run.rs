@@ -1,6 +1,6 @@
 //! `--dry-run`: everything a backup would do, tried without doing it.
 //!
-//! The JSON shape is a promise: `spec/cli/dry_run.schema.json`.
+//! The JSON shape is a promise: `spec/dry_run/schema.json`.
 
 use std::sync::Arc;
 

@@ -1,0 +1,251 @@
+//! No option is accepted and then ignored: for every label and every setting there is an effect that
+//! is looked for here, on a real server. A row that nobody looks for fails.
+
+use std::collections::BTreeSet;
+
+use ringbolt::labels::LABELS;
+use ringbolt::settings::SETTINGS;
+use serde_json::Value;
+
+use crate::encryption::pair;
+use crate::world::{World, wait_for};
+
+/// Rows that take one value only, which is what this version always does.
+const ONLY_ONE: [&str; 5] = ["engine", "compress.at", "verify", "parallel", "notify"];
+/// Rows that this version's engines have no use for: every value is a problem.
+const REFUSED: [&str; 1] = ["path"];
+
+/// What has been looked for.
+struct Seen(BTreeSet<&'static str>);
+
+impl Seen {
+    #[track_caller]
+    fn check(&mut self, key: &'static str, effect: bool) {
+        assert!(effect, "`{key}` has no effect");
+        self.0.insert(key);
+    }
+}
+
+fn of<'a>(list: &'a Value, field: &str, name: &str) -> &'a Value {
+    let all = list.as_array().unwrap();
+    all.iter().find(|one| one[field] == name).unwrap_or_else(|| panic!("no {name} in {list:#}"))
+}
+
+#[test]
+fn every_label_has_an_effect() {
+    let world = World::new();
+    let (recipient, identity) = pair();
+    let offsite = world.folder.join("offsite");
+    // One container, a job for each label: what is not said is as in the first job.
+    let labels = [
+        ("enable", "true"),
+        ("name", "shop"),
+        ("databases", "keeper"),
+        ("job.off.enable", "false"),
+        ("job.all.databases", "*"),
+        ("job.reader.user", "reader"),
+        ("job.reader.password", "env:READER"),
+        ("job.only.include", "public.a"),
+        ("job.less.exclude", "public.a*"),
+        ("job.shell.exclude-data", "public.a"),
+        ("job.sql.format", "plain"),
+        ("job.gzip.compress", "gzip:1"),
+        ("job.sealed.encrypt", "team"),
+        ("job.away.stores", "offsite"),
+        ("job.timed.schedule", "0 3 * * *"),
+        ("job.timed.timezone", "Asia/Tokyo"),
+        ("job.few.keep", "last=1"),
+        ("job.late.rpo", "1s"),
+        ("job.short.timeout", "1s"),
+        ("job.short.hook.before", r#"["sleep", "30"]"#),
+        ("job.silent.stall", "1s"),
+        ("job.silent.hook.before", r#"["sleep", "30"]"#),
+        ("job.silent.hook.after", r#"["touch", "/tmp/after"]"#),
+        ("job.first.priority", "critical"),
+        ("job.last.priority", "critical"),
+        ("job.last.after", "shop-only,shop"),
+    ];
+    let server = world.postgres("db", &labels, &["--env", "READER=r-pass"]);
+    server.sql(
+        "keeper",
+        "CREATE TABLE a AS SELECT 1 i; CREATE TABLE b AS SELECT 1 i; CREATE DATABASE other;
+         CREATE ROLE reader LOGIN SUPERUSER PASSWORD 'r-pass';",
+    );
+    let settings = [
+        format!("stores.offsite.url=file://{}", offsite.display()),
+        format!("encryption.groups.team={recipient}"),
+        "stores.local.default=true".to_owned(),
+        "labels.policy.refuse=".to_owned(),
+    ];
+    let mut flags: Vec<&str> = Vec::new();
+    for setting in &settings {
+        flags.extend(["--set", setting]);
+    }
+    let run = |words: &[&str]| world.ringbolt(&[words, &flags].concat());
+
+    let backup = run(&["backup", "--json"]).expect(1).json();
+    let order: Vec<&str> = backup["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["source"].as_str().unwrap())
+        .collect();
+    let place = |name: &str| order.iter().position(|source| *source == name);
+    run(&["backup", "shop-few"]).expect(0);
+    let list = run(&["list", "--json"]).expect(0).json();
+    let dry = run(&["--dry-run", "--json"]).expect(0).json();
+    let dry = |name: &str| of(&dry["sources"], "source", name).clone();
+    let show =
+        |name: &str| run(&["show", &format!("{name}/keeper@latest"), "--json"]).expect(0).json();
+    let rows = |name: &str| -> Vec<String> {
+        let tables = show(name)["manifest"]["facts"]["tables"].clone();
+        tables.as_array().unwrap().iter().map(ToString::to_string).collect()
+    };
+    let failure = |name: &str| {
+        of(&backup["sources"], "source", name)["failures"][0]["error"].as_str().unwrap().to_owned()
+    };
+
+    let mut seen = Seen(BTreeSet::new());
+    seen.check("enable", place("shop").is_some() && place("shop-off").is_none());
+    seen.check("name", of(&list, "source", "shop")["container"] == server.name.as_str());
+    let databases = |name: &str| {
+        let own = list.as_array().unwrap().iter().filter(|archive| archive["source"] == name);
+        own.filter(|archive| archive["part"] == "database").count()
+    };
+    seen.check("databases", databases("shop") == 1 && databases("shop-all") >= 2);
+    let access = show("shop-reader")["manifest"]["access"].clone();
+    seen.check("user", access["user"] == "reader");
+    seen.check("password", access["password"] == "env:READER");
+    let only = rows("shop-only");
+    seen.check("include", only.len() == 1 && only[0].contains("\"a\""));
+    let less = rows("shop-less");
+    seen.check("exclude", less.len() == 1 && less[0].contains("\"b\""));
+    let shell = show("shop-shell")["manifest"]["command"].to_string();
+    let emptied = rows("shop-shell").iter().filter(|table| table.contains("\"a\"")).count() == 0;
+    seen.check("exclude-data", emptied && shell.contains("--exclude-table-data=public.a"));
+    let payload = |name: &str| show(name)["manifest"]["payload"].as_str().unwrap().to_owned();
+    seen.check("format", payload("shop-sql").ends_with(".sql.zst"));
+    seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
+    seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
+    seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
+    seen.check("schedule", dry("shop-timed")["next_runs"].as_array().unwrap().len() == 3);
+    let next = dry("shop-timed")["next_runs"][0].as_str().unwrap().to_owned();
+    seen.check("timezone", next.contains("T03:00:00+09:00[Asia/Tokyo]"));
+    seen.check("keep", !dry("shop-few")["retention"].as_array().unwrap().is_empty());
+    seen.check("rpo", dry("shop-late")["overdue"] == true && dry("shop")["overdue"] == false);
+    seen.check("timeout", failure("shop-short").contains("the time it may take is over"));
+    seen.check("hook.before", failure("shop-short").contains("the hook before the backup"));
+    seen.check("stall", failure("shop-silent").contains("nothing came for 1.0s"));
+    seen.check("hook.after", server.shell("test -e /tmp/after").code == Some(0));
+    seen.check("priority", place("shop-first") == Some(0));
+    seen.check("after", place("shop-last") > place("shop-only"));
+    wait_for("the end of the hooks", || !server.processes().contains("sleep 30"));
+
+    for label in LABELS {
+        let known = ONLY_ONE.contains(&label.key) || REFUSED.contains(&label.key);
+        assert!(seen.0.contains(label.key) != known, "nobody looks for label `{}`", label.key);
+    }
+
+    // What was encrypted for the group opens with its key, and with no other.
+    let file = world.folder.join("team.txt");
+    std::fs::write(&file, identity).unwrap();
+    let file = file.display().to_string();
+    run(&["cat", "shop-sealed/keeper@latest"]).expect(2).says("no identity was given");
+    let dump = run(&["cat", "shop-sealed/keeper@latest", "--identity", &file]).expect(0).stdout;
+    assert!(dump.starts_with("PGDMP"));
+    let restore = [
+        "restore",
+        "shop-sealed/keeper@latest",
+        "--into",
+        &server.name,
+        "--database",
+        "again",
+        "-i",
+    ];
+    run(&[&restore[..], &[&file]].concat()).expect(0);
+    assert_eq!(server.sql("again", "SELECT count(*) FROM a"), "1");
+}
+
+#[test]
+fn every_setting_has_an_effect() {
+    let world = World::new();
+    let (recipient, identity) = pair();
+    let (team, _) = pair();
+    let labels = [
+        ("enable", "true"),
+        ("name", "shop"),
+        ("job.file.password", "secret:db"),
+        ("job.team.encrypt", "team"),
+    ];
+    world.postgres("db", &labels, &[]);
+    std::fs::write(world.folder.join("db"), "s3cret-pass").unwrap();
+    let away = format!("file://{}", world.folder.join("away").display());
+    let flags = [
+        ("secrets.directory", world.folder.display().to_string()),
+        ("encryption.recipients", recipient.clone()),
+        ("encryption.groups.team", team),
+        ("defaults.compress", "gzip".to_owned()),
+        ("stores.away.url", away.clone()),
+        ("stores.away.default", "true".to_owned()),
+    ]
+    .map(|(key, value)| format!("{key}={value}"));
+    let mut sets: Vec<&str> = Vec::new();
+    for flag in &flags {
+        sets.extend(["--set", flag]);
+    }
+    let run = |words: &[&str]| world.ringbolt(&[words, &sets].concat());
+    let dry = run(&["--dry-run", "--json"]).expect(0).json();
+    let source = |name: &str| of(&dry["sources"], "source", name);
+    let mut seen = Seen(BTreeSet::new());
+    seen.check("stores.<name>.url", of(&dry["stores"], "name", "away")["url"] == away.as_str());
+    seen.check("stores.<name>.default", source("shop")["store"] == "away");
+    seen.check("defaults.<label>", source("shop")["codec"] == "gzip:6");
+    seen.check("encryption.recipients", source("shop")["recipients"] == 1);
+    seen.check("encryption.groups.<name>", source("shop-team")["recipients"] == 2);
+    run(&["backup"]).expect(0);
+    let text = "RINGBOLT_ENCRYPTION__IDENTITY";
+    let mut cat = world.command();
+    cat.args(["cat", "shop@latest"]).args(&sets).env(text, &identity);
+    seen.check("encryption.identity", crate::world::Ran::of(&mut cat).expect(0).stdout.len() > 5);
+    let elsewhere = ["--dry-run", "--set", "secrets.directory=/nowhere"];
+    let lost = run(&["backup", "shop-file"]).expect(0).code == Some(0)
+        && run(&elsewhere).expect(1).stderr.contains("secret:db");
+    seen.check("secrets.directory", lost);
+    let nobody = run(&["--dry-run", "--set", "labels.prefix=nobody-has-this"]).expect(2);
+    seen.check("labels.prefix", nobody.stderr.contains("nobody-has-this.enable=true"));
+    let nowhere = run(&["--dry-run", "--set", "docker.host=unix:///nowhere"]).expect(3);
+    seen.check("docker.host", nowhere.stderr.contains("unix:///nowhere"));
+
+    // The policy: what a label may say without it, it may not say under it, or the other way round.
+    let labels = [
+        ("enable", "true"),
+        ("name", "bound"),
+        ("priority", "critical"),
+        ("timeout", "2h"),
+        ("stall", "10m"),
+    ];
+    world.postgres("bound", &labels, &[]);
+    let bound = |policy: &str| world.ringbolt(&["backup", "--dry-run", "bound", "--set", policy]);
+    for (key, policy) in [
+        ("labels.policy.priority", "labels.policy.priority=high"),
+        ("labels.policy.timeout", "labels.policy.timeout=1h"),
+        ("labels.policy.refuse", "labels.policy.refuse=stall"),
+    ] {
+        bound("labels.policy.timeout=3h").expect(0);
+        seen.check(key, bound(policy).expect(2).stderr.contains("bound: `"));
+    }
+    let literal = [("enable", "true"), ("name", "literal"), ("password", "s3cret-pass")];
+    world.postgres(
+        "literal",
+        &literal,
+        &["--env", "POSTGRES_INITDB_ARGS=--auth-local=scram-sha-256"],
+    );
+    let leave = ["--dry-run", "--set", "labels.policy.literal_passwords=true"];
+    let allowed = world.ringbolt(&["backup", "--dry-run", "literal"]).code == Some(2)
+        && world.ringbolt(&[&["backup", "literal"], &leave[..]].concat()).code == Some(0);
+    seen.check("labels.policy.literal_passwords", allowed);
+
+    for setting in SETTINGS {
+        assert!(seen.0.contains(setting.key), "nobody looks for setting `{}`", setting.key);
+    }
+}
