@@ -25,7 +25,7 @@ fn normal(mut answer: Value, world: &World) -> String {
                         *value = "<bytes>".into();
                     }
                     ("last_archive_at" | "archive", Value::String(_)) => {
-                        *value = "<archive>".into()
+                        *value = "<archive>".into();
                     }
                     ("next_runs", Value::Array(runs)) => *value = json!(runs.len()),
                     (

@@ -13,7 +13,7 @@ use super::{Failure, Outcome};
 use crate::app::App;
 use crate::job::survey::{self, Finding, StoreFinding};
 use crate::model::units::{Bytes, exact, span};
-use crate::model::{Databases, ErrorKind, Explain as _, Plan, Problem};
+use crate::model::{Databases, ErrorKind, Explain, Plan, Problem};
 use crate::retention;
 use crate::schedule;
 use crate::transport::Stop;
@@ -111,11 +111,21 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     }
     let stores: Vec<StoreJson> = stores.iter().map(|store| store_json(store, &findings)).collect();
     for store in stores.iter().filter(|store| store.error.is_some()) {
-        complain(printer, &format!("store {}", store.name), &store.error, &store.hint);
+        complain(
+            printer,
+            &format!("store {}", store.name),
+            store.error.as_ref(),
+            store.hint.as_ref(),
+        );
     }
     let rows: Vec<SourceJson> = findings.into_iter().map(|found| source_json(found, now)).collect();
     for row in rows.iter().filter(|row| !row.ready) {
-        complain(printer, &format!("{} would not be backed up", row.source), &row.error, &row.hint);
+        complain(
+            printer,
+            &format!("{} would not be backed up", row.source),
+            row.error.as_ref(),
+            row.hint.as_ref(),
+        );
     }
     let probed = rows.iter().all(|row| row.ready) && stores.iter().all(|s| s.error.is_none());
     if printer.json {
@@ -143,8 +153,8 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     })
 }
 
-fn complain(printer: &Printer, place: &str, error: &Option<String>, hint: &Option<String>) {
-    printer.fault(&format!("{place}: {}", error.as_deref().unwrap_or("it is not known why")));
+fn complain(printer: &Printer, place: &str, error: Option<&String>, hint: Option<&String>) {
+    printer.fault(&format!("{place}: {}", error.map_or("it is not known why", String::as_str)));
     if let Some(hint) = hint {
         printer.hint(hint);
     }
@@ -236,7 +246,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
         overdue,
         ready: error.is_none(),
         error: error.map(|error| chain(error)),
-        hint: error.and_then(|error| error.hint()),
+        hint: error.and_then(Explain::hint),
     }
 }
 

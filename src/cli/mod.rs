@@ -274,7 +274,9 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             if let CliError::Settings(problems) = &error {
-                problems.iter().for_each(|problem| printer.problem(problem));
+                for problem in problems {
+                    printer.problem(problem);
+                }
             }
             printer.error(&error);
             exit_code(error.kind())

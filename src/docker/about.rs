@@ -28,7 +28,7 @@ impl Docker {
             Ok(info) => Ok(Some(About {
                 name: info.name.unwrap_or_default(),
                 version: info.server_version.unwrap_or_default(),
-                time: info.system_time.and_then(|time| time.to_string().parse().ok()),
+                time: info.system_time.and_then(|time| time.parse().ok()),
             })),
             Err(Error::DockerResponseServerError { status_code: 401 | 403, .. }) => Ok(None),
             Err(error) => Err(DockerError::Asked(Box::new(error))),

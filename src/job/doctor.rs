@@ -164,20 +164,16 @@ pub fn socket(host: &str) -> Vec<Finding> {
 pub async fn docker(context: &Context, now: Timestamp) -> Result<Vec<Finding>, JobError> {
     let api = context.docker.api_version();
     let mut found = Vec::new();
-    match context.docker.about().await? {
-        Some(about) => {
-            let message = format!("{} {} answers, API {api}", about.name, about.version);
-            found.push(Finding::new("docker", State::Good, message));
-            found.extend(about.time.map(|time| clock(time, now)));
-        }
-        None => {
-            let message = format!("a proxy stands before Docker (API {api}) and keeps its name");
-            found.push(Finding::new("docker", State::Doubtful, message).advice(
-                "long dumps need long time limits: HAProxy (Tecnativa) cuts after 10 minutes, \
-                 linuxserver's after 240 s of silence; raise `timeout client`, `timeout server` and \
-                 `timeout tunnel`",
-            ));
-        }
+    if let Some(about) = context.docker.about().await? {
+        let message = format!("{} {} answers, API {api}", about.name, about.version);
+        found.push(Finding::new("docker", State::Good, message));
+        found.extend(about.time.map(|time| clock(time, now)));
+    } else {
+        let message = format!("a proxy stands before Docker (API {api}) and keeps its name");
+        let advice = "long dumps need long time limits: HAProxy (Tecnativa) cuts after 10 minutes, \
+                      linuxserver's after 240 s of silence; raise `timeout client`, `timeout server` \
+                      and `timeout tunnel`";
+        found.push(Finding::new("docker", State::Doubtful, message).advice(advice));
     }
     if !context.docker.may_exec().await? {
         let message = "commands may not be started in containers";

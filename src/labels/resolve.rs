@@ -54,7 +54,7 @@ pub(super) struct Candidate {
 /// workloads: of two that claim one name, the one created first keeps it, unless only the other runs.
 pub fn resolve(rules: &Rules, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
-    let found = workloads.into_iter().flat_map(|workload| candidates(rules, workload));
+    let found = workloads.iter().flat_map(|workload| candidates(rules, workload));
     let mut candidates: Vec<Candidate> = found.collect();
     check_names(rules, &mut candidates);
     check_order(rules, &mut candidates);
@@ -94,15 +94,15 @@ pub fn target(rules: &Rules, workload: &Workload) -> Result<Target, Vec<Problem>
 }
 
 /// Resolves the jobs of one workload. None: it is not ours.
-fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
-    let mut jobs = jobs(rules, &workload).unwrap_or_default().into_iter();
+fn candidates(rules: &Rules, workload: &Workload) -> Vec<Candidate> {
+    let mut jobs = jobs(rules, workload).unwrap_or_default().into_iter();
     let Some(main) = jobs.next().filter(|main| main.draft.enable != Some(false)) else {
         return Vec::new();
     };
     let enabled = main.draft.enable.is_some() || told(&main.problems, rules, "enable");
     let own = main.draft.name.as_ref().map(ToString::to_string);
     let name = own.or_else(|| workload.compose_name()).unwrap_or_else(|| workload.name.clone());
-    let mut main = candidate(rules, &workload, main, &name);
+    let mut main = candidate(rules, workload, main, &name);
     if !enabled {
         let message = "has labels of ours but is not enabled, so it is not backed up";
         let suggestion = format!("{}.enable=true", rules.prefix);
@@ -121,9 +121,9 @@ fn candidates(rules: &Rules, workload: Workload) -> Vec<Candidate> {
             true => Candidate {
                 plan: None,
                 problems: Vec::new(),
-                ..candidate(rules, &workload, job, &name)
+                ..candidate(rules, workload, job, &name)
             },
-            false => candidate(rules, &workload, job, &name),
+            false => candidate(rules, workload, job, &name),
         };
         if inherited {
             further.problems.append(&mut problems);
@@ -280,20 +280,18 @@ fn find_store(
         return rules.store.clone();
     };
     let text = wanted.iter().map(Slug::as_str).collect::<Vec<_>>().join(",");
-    for name in wanted.iter().filter(|name| !rules.stores.contains(*name)) {
+    if let Some(name) = wanted.iter().find(|name| !rules.stores.contains(*name)) {
         let message = format!("the operator has no store `{name}`");
         let near = nearest(name.as_str(), known());
         problems.push(wrong(rules, workload, "stores", &text, message).suggest(near));
         return None;
     }
-    match wanted.as_slice() {
-        [one] => Some(one.clone()),
-        _ => {
-            let message = "this version writes each archive to one store".to_owned();
-            problems.push(wrong(rules, workload, "stores", &text, message));
-            None
-        }
+    if let [one] = wanted.as_slice() {
+        return Some(one.clone());
     }
+    let message = "this version writes each archive to one store".to_owned();
+    problems.push(wrong(rules, workload, "stores", &text, message));
+    None
 }
 
 /// Whoever can decrypt every archive can decrypt those of a group, too.
@@ -314,14 +312,13 @@ fn find_recipients(
         Some(Encrypt::Yes) => {}
         Some(Encrypt::Groups(names)) => {
             for name in names {
-                match rules.groups.get(name) {
-                    Some(group) => recipients.extend(group.iter().cloned()),
-                    None => {
-                        let message = "the operator has no such recipient group".to_owned();
-                        let near = nearest(name.as_str(), rules.groups.keys().map(Slug::as_str));
-                        let problem = wrong(rules, workload, "encrypt", name.as_str(), message);
-                        problems.push(problem.suggest(near));
-                    }
+                if let Some(group) = rules.groups.get(name) {
+                    recipients.extend(group.iter().cloned());
+                } else {
+                    let message = "the operator has no such recipient group".to_owned();
+                    let near = nearest(name.as_str(), rules.groups.keys().map(Slug::as_str));
+                    let problem = wrong(rules, workload, "encrypt", name.as_str(), message);
+                    problems.push(problem.suggest(near));
                 }
             }
             recipients.sort();

@@ -117,34 +117,4 @@ mod tests {
             assert!(read(bad).is_err(), "{bad}");
         }
     }
-    #[test]
-    fn probe() {
-        use std::time::Instant;
-        let zone = crate::schedule::zone("Europe/Berlin").unwrap();
-        for (text, at) in [
-            ("* * * * *", "2026-11-20T12:00:00Z"),
-            ("* * * * *", "2026-03-28T12:00:00Z"),
-            ("* * * * * *", "2026-03-29T00:00:00Z"),
-            ("0 0 29 2 +MON", "2026-03-29T00:00:00Z"),
-            ("0 3 * * *", "2026-03-29T00:00:00Z"),
-        ] {
-            let b = Instant::now();
-            let s = read(text).unwrap();
-            let r = b.elapsed();
-            let b = Instant::now();
-            let p = crate::schedule::period(&[s.clone()], &zone, at.parse().unwrap());
-            let e = b.elapsed();
-            let b = Instant::now();
-            let n = crate::schedule::next(&s, &zone, at.parse().unwrap());
-            eprintln!("{text} read {r:?} period {p:?} in {e:?}; next {n:?} in {:?}", b.elapsed());
-        }
-        for never in ["* * 30 2 *", "0 0 31 4 *", "* * 31 2,4,6,9,11 +MON#5"] {
-            let b = Instant::now();
-            let r = read(never);
-            eprintln!("{never} {r:?} {:?}", b.elapsed());
-        }
-        let b = Instant::now();
-        let z = crate::schedule::zone("Europe/Berln");
-        eprintln!("{z:?} {:?}", b.elapsed());
-    }
 }

@@ -100,7 +100,7 @@ impl fmt::Debug for Given {
 }
 
 /// Reads every value of a settings file, TOML or (by its extension) YAML.
-pub(super) fn file(path: &Path, text: &str) -> Result<Vec<Given>, Problem> {
+pub(super) fn file(path: &Path, text: &str) -> Result<Vec<Given>, Vec<Problem>> {
     let yaml = matches!(path.extension().and_then(|end| end.to_str()), Some("yaml" | "yml"));
     let origin = Origin::File(path.display().to_string());
     let read = match yaml {
@@ -115,7 +115,7 @@ pub(super) fn file(path: &Path, text: &str) -> Result<Vec<Given>, Problem> {
         false => Toml::string(text).data(),
     };
     let mut read = read.map_err(|error| {
-        Problem::new(&origin.to_string(), format!("cannot be read: {}", said(&error)))
+        vec![Problem::new(&origin.to_string(), format!("cannot be read: {}", said(&error)))]
     })?;
     let values = read.remove(&Profile::Default).unwrap_or_default();
     let mut given = Vec::new();
@@ -150,14 +150,15 @@ pub(super) fn variables(
 }
 
 /// A value given by hand as `KEY=VALUE`.
-pub(super) fn flag(text: &str) -> Result<Given, Problem> {
+pub(super) fn flag(text: &str) -> Result<Vec<Given>, Vec<Problem>> {
     match text.split_once('=') {
-        Some((key, value)) => Ok(Given {
+        Some((key, value)) => Ok(vec![Given {
             key: key.split('.').map(str::to_owned).collect(),
             origin: Origin::Flag,
             value: value.into(),
-        }),
-        None => Err(Problem::new("flag --set", "takes KEY=VALUE").value(text)),
+        }]),
+        // What was given instead may be a secret.
+        None => Err(vec![Problem::new(&Origin::Flag.to_string(), "takes KEY=VALUE")]),
     }
 }
 

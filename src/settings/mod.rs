@@ -186,17 +186,11 @@ pub fn read(written: &Written) -> Result<Settings, Vec<Problem>> {
     collect(file(written.file.as_deref()), &mut all, &mut problems);
     collect(given::variables(written.environment.iter().cloned()), &mut all, &mut problems);
     for flag in &written.flags {
-        collect(
-            given::flag(flag).map(|given| vec![given]).map_err(|p| vec![p]),
-            &mut all,
-            &mut problems,
-        );
+        collect(given::flag(flag), &mut all, &mut problems);
     }
     let mut settings = Settings::default();
     for given in &all {
-        if let Err(problem) = apply(&mut settings, given) {
-            problems.push(problem);
-        }
+        problems.extend(apply(&mut settings, given).err().map(|problem| *problem));
     }
     check_whole(&settings, &mut problems);
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
@@ -216,7 +210,7 @@ fn collect(
 fn file(by_hand: Option<&Path>) -> Result<Vec<Given>, Vec<Problem>> {
     let path = by_hand.unwrap_or(Path::new(DEFAULT_FILE));
     match std::fs::read_to_string(path) {
-        Ok(text) => given::file(path, &text).map_err(|problem| vec![problem]),
+        Ok(text) => given::file(path, &text),
         Err(error) if by_hand.is_none() && error.kind() == io::ErrorKind::NotFound => {
             Ok(Vec::new())
         }
@@ -228,18 +222,19 @@ fn file(by_hand: Option<&Path>) -> Result<Vec<Given>, Vec<Problem>> {
 }
 
 /// Takes one value in. A later one at the same key replaces it.
-fn apply(settings: &mut Settings, given: &Given) -> Result<(), Problem> {
+fn apply(settings: &mut Settings, given: &Given) -> Result<(), Box<Problem>> {
     let (name, place) = (given.name(), given.origin.to_string());
     let Some((setting, names)) = table::find(&given.key) else {
         let known = SETTINGS.iter().map(|setting| setting.key);
         let near = nearest(&name, known).map(str::to_owned);
         // A value at an unknown key may be a secret: it is not repeated.
-        return Err(Problem::new(&place, "there is no such setting").key(name).suggest(near));
+        let problem = Problem::new(&place, "there is no such setting").key(name);
+        return Err(Box::new(problem.suggest(near).see(table::REFERENCE)));
     };
     let wrong = |wrong: String| {
         let message = format!("{wrong}; expected {}", setting.expects);
         let problem = Problem::new(&place, message).key(&name).see(table::REFERENCE);
-        if setting.secret { problem } else { problem.value(given.shown()) }
+        Box::new(if setting.secret { problem } else { problem.value(given.shown()) })
     };
     let names: Vec<Slug> = names
         .iter()
@@ -249,13 +244,11 @@ fn apply(settings: &mut Settings, given: &Given) -> Result<(), Problem> {
         Reader::Plain(read) => read(settings, &names, given).map_err(wrong)?,
         Reader::Secret(read) => {
             let text = given.text().map_err(wrong)?;
-            read(
-                settings,
-                match setting.is_file(&name) {
-                    true => SecretSource::File(text.into()),
-                    false => SecretSource::Here(Secret::new(text)),
-                },
-            );
+            let source = match setting.is_file(&name) {
+                true => SecretSource::File(text.into()),
+                false => SecretSource::Here(Secret::new(text)),
+            };
+            read(settings, source);
         }
     }
     let masked = setting.is_secret() && !setting.is_file(&name);
