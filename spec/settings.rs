@@ -65,7 +65,7 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
         }
         // Every text may be a name, a label or a secret; those have tests of their own.
         let any = ["defaults.<label>", "encryption.identity", "labels.policy.refuse"];
-        assert!(any.contains(&setting.key) != !setting.mistakes.is_empty(), "{key}");
+        assert_eq!(any.contains(&setting.key), setting.mistakes.is_empty(), "{key}");
     }
 }
 
