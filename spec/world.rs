@@ -46,6 +46,11 @@ impl World {
         self.folder.join("store")
     }
 
+    /// A place for a socket, with a short name: its path has room for 108 bytes.
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("{}-{name}.sock", self.prefix))
+    }
+
     /// Starts a PostgreSQL, with labels under this world's prefix, and waits until it answers.
     pub(crate) fn postgres(&self, name: &str, labels: &[(&str, &str)], more: &[&str]) -> Server {
         self.postgres_of(POSTGRES, name, labels, more)
@@ -147,6 +152,11 @@ impl Drop for World {
             docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat());
         }
         std::fs::remove_dir_all(&self.folder).ok();
+        for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&self.prefix) {
+                std::fs::remove_file(entry.path()).ok();
+            }
+        }
     }
 }
 

@@ -45,8 +45,7 @@ fn a_stream_that_is_cut_is_no_end_of_a_dump() {
             server.name.clone()
         };
         let guarded = Guarded::new(&world);
-        // Short paths: a socket's has room for 108 bytes.
-        let socket = std::env::temp_dir().join(format!("{}.sock", world.prefix));
+        let socket = world.socket("cutting");
         proxy::listen(&socket, 1_000_000, frames);
         world.docker_host = Some(format!("unix://{}", socket.display()));
         let ran = world.ringbolt(&["backup"]);
@@ -57,7 +56,6 @@ fn a_stream_that_is_cut_is_no_end_of_a_dump() {
         guarded.check(&world, ran, words);
         let processes = docker(&["top", &name, "-eo", "pid,args"]).stdout;
         assert!(!processes.contains("pg_dump"), "{processes}");
-        std::fs::remove_file(socket).unwrap();
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn listen(socket: &Path, limit: usize, frames: bool) {
 pub(crate) fn refusing(world: &World, paths: &'static [&'static str]) -> String {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let socket = world.folder.join("refusing.sock");
+    let socket = world.socket("refusing");
     let listener = UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o777)).unwrap();
     std::thread::spawn(move || {
@@ -48,6 +48,39 @@ pub(crate) fn refusing(world: &World, paths: &'static [&'static str]) -> String 
         }
     });
     format!("unix://{}", socket.display())
+}
+
+/// Begins to listen for `world`, and replaces one text in every answer by another of its length.
+/// Returns the address.
+pub(crate) fn mangling(world: &World, from: &'static [u8], to: &'static [u8]) -> String {
+    assert_eq!(from.len(), to.len(), "the answer's length is told in its head");
+    let socket = world.socket("mangling");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            std::thread::spawn(move || mangle(&client.unwrap(), from, to));
+        }
+    });
+    format!("unix://{}", socket.display())
+}
+
+fn mangle(mut client: &UnixStream, from: &[u8], to: &[u8]) -> Option<()> {
+    let docker = UnixStream::connect("/var/run/docker.sock").ok()?;
+    let (mut asking, mut asked) = (client.try_clone().ok()?, docker.try_clone().ok()?);
+    std::thread::spawn(move || std::io::copy(&mut asking, &mut asked));
+    let mut answer = Vec::new();
+    let mut piece = [0; 64 * 1024];
+    loop {
+        let read = (&docker).read(&mut piece).ok().filter(|read| *read > 0)?;
+        answer.extend_from_slice(&piece[..read]);
+        while let Some(at) = answer.windows(from.len()).position(|window| window == from) {
+            answer[at..at + from.len()].copy_from_slice(to);
+        }
+        // What may be the beginning of the text waits for the rest, unless the answer ends here.
+        let rest = if answer.ends_with(b"\n") { 0 } else { from.len().min(answer.len()) };
+        let ready = answer.drain(..answer.len() - rest).collect::<Vec<u8>>();
+        client.write_all(&ready).ok()?;
+    }
 }
 
 /// One connection carries one call: the client keeps none open.

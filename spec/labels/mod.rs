@@ -1,5 +1,6 @@
 //! Labels: every key with right and nearly right values, hostile ones, and what they resolve to.
 
+mod alias;
 mod contract;
 mod schema;
 
@@ -270,4 +271,55 @@ fn problems_reach_the_person_and_the_exit_code() {
     assert!(ran.stderr.contains("did you mean"), "{ran:?}");
     let sources: Vec<_> = world.list().iter().map(|a| a["source"].clone()).collect();
     assert_eq!(sources, ["shop", "shop"], "the good one went on: its database and its globals");
+}
+
+#[test]
+fn hostile_labels_on_a_real_container_reach_no_shell_and_no_other_folder() {
+    let world = World::new();
+    let texts = [
+        "$(touch /tmp/pwned)",
+        "`touch /tmp/pwned`",
+        "a; touch /tmp/pwned",
+        "a | touch /tmp/pwned",
+    ];
+    let keys: Vec<(String, &str)> =
+        ["name", "databases", "user", "include", "exclude", "password", "after"]
+            .iter()
+            .flat_map(|key| {
+                let job = |(number, text): (usize, &&'static str)| {
+                    (format!("job.{key}{number}.{key}"), *text)
+                };
+                texts.iter().enumerate().map(job).collect::<Vec<_>>()
+            })
+            .collect();
+    let paths = ["..", "../../x", "/tmp/x", "a/../../x"]
+        .map(|path| (format!("job.p{}.name", path.len()), path));
+    let mut labels: Vec<(&str, &str)> = vec![("enable", "true"), ("name", "shop")];
+    labels.extend(keys.iter().chain(&paths).map(|(key, value)| (key.as_str(), *value)));
+    let server = world.postgres("db", &labels, &[]);
+    let before: Vec<_> = std::fs::read_dir(&world.folder).unwrap().collect();
+    assert!(before.is_empty());
+    world.ringbolt(&["--dry-run"]).expect(1);
+    world.ringbolt(&["backup"]).expect(1);
+    let pwned = "test ! -e /tmp/pwned && ! ls / /root /var/lib/postgresql | grep pwned";
+    server.shell(pwned).expect(0);
+    assert!(!std::path::Path::new("/tmp/pwned").exists());
+    let entries = std::fs::read_dir(&world.folder).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["store"], "only the store was written to");
+    for name in world.files().keys() {
+        let odd = |c: char| !c.is_ascii_alphanumeric() && !"._-%@/".contains(c);
+        assert!(name.split('/').count() == 3 && !name.contains(odd), "{name}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_no_utf_8_is_told_and_nothing_is_done() {
+    let mut world = World::new();
+    world.postgres("db", &[("enable", "true"), ("user", "MANGLED-ON-ITS-WAY")], &[]);
+    let (from, to) = (b"MANGLED", b"\xff\xfe\x80\xc3\x28\xf0\x9f");
+    world.docker_host = Some(crate::faults::proxy::mangling(&world, from, to));
+    let ran = world.ringbolt(&["backup"]).expect(1).says("cannot list containers");
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+    assert!(world.files().is_empty());
 }

@@ -33,7 +33,7 @@ pub(super) fn resolve(
         theirs.into_iter().map(|entry| (entry.key, entry.value.replace('$', "$$"))).collect();
     let service = workload.labels.get("com.docker.compose.service");
     let names: BTreeSet<String> = [&workload.name].into_iter().chain(service).cloned().collect();
-    let container = Container { names, env: workload.env.clone() };
+    let container = Container { names, env: workload.env.for_compose() };
     let translation = dialect::translate(dialect, &labels, &container);
     let finding = |finding: &dialect::Finding| {
         Problem::new(&workload.name, &finding.message)

@@ -41,6 +41,13 @@ impl Environment {
         let same = move |(_, own): &(&String, &Secret)| !value.is_empty() && own.reveal() == value;
         self.0.iter().filter(same).map(|(name, _)| name.as_str())
     }
+
+    /// As a Compose file writes it: a dollar twice, for one alone is a variable there.
+    #[must_use]
+    pub fn for_compose(&self) -> Self {
+        let doubled = |secret: &Secret| Secret::new(secret.reveal().replace('$', "$$"));
+        Self(self.0.iter().map(|(name, value)| (name.clone(), doubled(value))).collect())
+    }
 }
 
 impl FromIterator<(String, String)> for Environment {
