@@ -19,6 +19,7 @@ mod retention;
 mod schedule;
 mod secrets;
 mod settings;
+mod sidecar;
 mod stores;
 mod tidy;
 mod world;
