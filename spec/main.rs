@@ -12,6 +12,7 @@ mod engines;
 mod examples;
 mod faults;
 mod labels;
+mod life;
 mod migrate;
 mod pipeline;
 mod regression;

@@ -24,6 +24,8 @@ pub struct Fleet {
     pub problems: Vec<Problem>,
     /// Containers with labels of ours and no plan.
     pub unprotected: Vec<String>,
+    /// The runtime's ids of all workloads that run, whatever is wrong with their labels.
+    pub alive: Vec<String>,
 }
 
 /// A workload that something is restored into.
@@ -54,11 +56,13 @@ pub(super) struct Candidate {
 /// workloads: of two that claim one name, the one created first keeps it, unless only the other runs.
 pub fn resolve(rules: &Rules, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    let alive = workloads.iter().filter(|workload| workload.running);
+    let alive = alive.map(|workload| workload.id.clone()).collect();
     let found = workloads.iter().flat_map(|workload| candidates(rules, workload));
     let mut candidates: Vec<Candidate> = found.collect();
     check_names(rules, &mut candidates);
     check_order(rules, &mut candidates);
-    let mut fleet = Fleet::default();
+    let mut fleet = Fleet { alive, ..Fleet::default() };
     let mut unprotected = BTreeSet::new();
     for candidate in candidates {
         match candidate.plan {

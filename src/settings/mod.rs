@@ -35,6 +35,8 @@ pub struct Settings {
     /// What every workload's labels say unless they say otherwise, by label. `labels/` reads them.
     pub defaults: BTreeMap<String, String>,
     pub stores: BTreeMap<Slug, StoreSettings>,
+    pub schedule: ScheduleSettings,
+    pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
     pub secrets: SecretSettings,
     /// Every value that was given, for `config show`.
@@ -71,6 +73,25 @@ pub struct StoreSettings {
     pub url: String,
     /// Whether sources go there whose labels name no store.
     pub default: bool,
+    /// How many runs write to it at once; `None`: no limit.
+    pub concurrency: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    pub concurrency: usize,
+    pub jitter: Duration,
+    /// Windows as they were written; `schedule/` reads them.
+    pub blackout: Vec<String>,
+    pub retries: u32,
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmSettings {
+    /// 0: never.
+    pub failures: u32,
+    pub shrunk_percent: u8,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -129,6 +150,14 @@ impl Default for Settings {
             labels: LabelSettings { prefix, policy },
             defaults: BTreeMap::new(),
             stores: BTreeMap::new(),
+            schedule: ScheduleSettings {
+                concurrency: 2,
+                jitter: Duration::ZERO,
+                blackout: Vec::new(),
+                retries: 3,
+                grace: Duration::from_secs(8),
+            },
+            alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
             shown: BTreeMap::new(),

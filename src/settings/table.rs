@@ -79,6 +79,20 @@ pub static SETTINGS: &[Setting] = &[
         }),
     },
     Setting {
+        key: "stores.<name>.concurrency",
+        expects: "a number of 1 or more",
+        default: "no limit",
+        about: "How many runs write to the store at once.",
+        examples: &["1"],
+        mistakes: &["0", "many", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, names, given| {
+            store(settings, names).concurrency = Some(number(given, 1)?);
+            Ok(())
+        }),
+    },
+    Setting {
         key: "defaults.<label>",
         expects: "what the label expects",
         default: "the label's own default",
@@ -92,6 +106,108 @@ pub static SETTINGS: &[Setting] = &[
             if let [label] = names {
                 settings.defaults.insert(label.to_string(), text);
             }
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.concurrency",
+        expects: "a number of 1 or more",
+        default: "`2`",
+        about: "How many runs go on at once.",
+        examples: &["1", "4"],
+        mistakes: &["0", "-1", "two", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.concurrency = number(given, 1)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.jitter",
+        expects: "a duration like `10m`",
+        default: "none",
+        about: "Up to so much later than due a run begins; each source has a place of its own.",
+        examples: &["10m"],
+        mistakes: &["10", "0m", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.jitter = duration(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.blackout",
+        expects: "a list of windows: `08:00-18:00`, `22:00-06:00 Europe/Berlin`",
+        default: "none",
+        about: "When no scheduled run begins. What becomes due in it runs at its end.",
+        examples: &["08:00-18:00 Europe/Berlin"],
+        mistakes: &[],
+        shape: Shape::List,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            // Zones are known on another floor; what is no window is told there.
+            settings.schedule.blackout = given.list()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.retries",
+        expects: "a number",
+        default: "`3`",
+        about: "How often a failed run is tried again before its next due time, if that may help.",
+        examples: &["0", "5"],
+        mistakes: &["-1", "often", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.retries = number(given, 0)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.grace",
+        expects: "a duration like `8s`",
+        default: "`8s`",
+        about: "How long runs may go on when the sidecar is asked to stop; then they are ended in the containers. Docker waits 10 s.",
+        examples: &["8s", "5m"],
+        mistakes: &["8", "0s", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.grace = duration(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "alarms.failures",
+        expects: "a number; 0: never",
+        default: "`3`",
+        about: "How many failures in a row are an alarm.",
+        examples: &["0", "5"],
+        mistakes: &["-1", "some", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.alarms.failures = number(given, 0)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "alarms.shrunk",
+        expects: "a share like `50%`; `100%`: never",
+        default: "`50%`",
+        about: "How much smaller than usual archives may be before it is an alarm.",
+        examples: &["50%", "100%"],
+        mistakes: &["50", "0.5", "101%", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            let text = given.text()?;
+            let share = text.strip_suffix('%').and_then(|number| number.parse().ok());
+            settings.alarms.shrunk_percent =
+                share.filter(|share| *share <= 100).ok_or("it is no share of a hundred")?;
             Ok(())
         }),
     },
@@ -301,6 +417,15 @@ pub(super) fn find(key: &[String]) -> Option<(&'static Setting, Vec<&str>)> {
 fn store<'a>(settings: &'a mut Settings, names: &[Slug]) -> &'a mut super::StoreSettings {
     let name = names.first().expect("a store's key has its name");
     settings.stores.entry(name.clone()).or_default()
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(given: &Given, least: T) -> Result<T, String> {
+    let number = given.text()?.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| "it is no such number".to_owned())
+}
+
+fn duration(given: &Given) -> Result<std::time::Duration, String> {
+    units::duration(&given.text()?).ok_or_else(|| "it is no duration".to_owned())
 }
 
 /// Which keys can really encrypt is known where archives are made; here a secret one is kept out.
