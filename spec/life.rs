@@ -109,7 +109,7 @@ fn it_backs_up_what_is_due_and_ends_when_asked() {
     let said = sidecar.end();
     assert!(said.contains("shop begins (schedule)"), "{said}");
     let archives = world.list();
-    assert!(archives.len() >= 4 && archives.len() % 2 == 0, "{said}");
+    assert!(archives.len() >= 4 && archives.len().is_multiple_of(2), "{said}");
     world.ringbolt(&["verify"]).expect(0);
     let show = world.ringbolt(&["show", "shop@latest", "--json"]).expect(0).json();
     assert_eq!(show["manifest"]["trigger"], "schedule");
@@ -216,5 +216,93 @@ fn settings_are_read_again_when_asked() {
     sidecar.wait("applied defaults.schedule, schedule.concurrency");
     sidecar.wait("these need a restart: docker.host");
     sidecar.wait("shop succeeded");
+    sidecar.end();
+}
+
+/// The settings whose effect [`every_setting_of_life_has_an_effect`] looks for.
+pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
+    "stores.<name>.concurrency",
+    "schedule.concurrency",
+    "schedule.jitter",
+    "schedule.blackout",
+    "schedule.retries",
+    "schedule.grace",
+    "alarms.failures",
+    "alarms.shrunk",
+];
+
+#[test]
+fn every_setting_of_life_has_an_effect() {
+    let world = World::new();
+    let start = |settings: &[&str]| {
+        let flags: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        Sidecar::start(&world, &flags)
+    };
+    // Three jobs of one server, whose dumps wait for a lock; what is at work is what is said.
+    let labels = [
+        ("enable", "true"),
+        ("name", "shop"),
+        ("schedule", "*/5 * * * * *"),
+        ("job.two.priority", "low"),
+        ("job.three.priority", "low"),
+    ];
+    let server = held(&world, &labels);
+    let begun = |settings: &[&str], expected: usize| {
+        let sidecar = start(&[settings, &["schedule.grace=1s"]].concat());
+        // When the first has gone past its first due time, every other that may begin has begun.
+        sidecar.wait_times("dumping", expected);
+        sidecar.wait_times("merged with a run that", 1);
+        let said = sidecar.end();
+        assert_eq!(said.matches(" begins (").count(), expected, "{settings:?}: {said}");
+        assert_eq!(said.matches(" cancelled").count(), expected, "grace is over: {said}");
+    };
+    begun(&["schedule.concurrency=1"], 1);
+    begun(&["schedule.concurrency=5"], 3);
+    begun(&["schedule.concurrency=5", "stores.local.concurrency=2"], 2);
+    let_go(&server);
+
+    let closed = start(&["schedule.blackout=00:00-12:00,12:00-23:59,23:59-00:00"]);
+    closed.wait("found 3 sources");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let said = closed.end();
+    assert!(!said.contains(" begins ("), "{said}");
+    let late = start(&["schedule.jitter=52w"]);
+    late.wait("found 3 sources");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let said = late.end();
+    assert!(!said.contains(" begins ("), "{said}");
+
+    // Failures: tried again or not, and an alarm after as many as was said.
+    server.shell("mv $(command -v pg_dump) /tmp/away").expect(0);
+    let failing = start(&["alarms.failures=2", "schedule.retries=0", "schedule.concurrency=5"]);
+    failing.wait("ALARM failing shop: its last 2 runs failed");
+    failing.end();
+    server.shell("mv /tmp/away /usr/lib/postgresql/15/bin/pg_dump").expect(0);
+}
+
+#[test]
+fn a_hundred_containers_at_once_are_a_hundred_jobs() {
+    let world = World::new();
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("found 0 sources");
+    let line = format!(
+        "for i in $(seq 100); do docker run --detach --network=none --name {0}-$i \
+         --label org.ringbolt.spec={0} --label {0}.enable=true --label {0}.name=n$i \
+         --entrypoint sleep {1} infinity & [ $((i % 8)) = 0 ] && wait; done; wait",
+        world.prefix,
+        crate::world::POSTGRES
+    );
+    let ran = crate::world::Ran::of(Command::new("bash").args(["-c", &line]));
+    assert_eq!(ran.stdout.lines().count(), 100, "{ran:?}");
+    sidecar.wait("found 100 sources");
+    let ids = docker(&[
+        "ps",
+        "--quiet",
+        "--filter",
+        &format!("label=org.ringbolt.spec={}", world.prefix),
+    ]);
+    let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
+    docker(&[&["rm", "--force"], ids.as_slice()].concat()).expect(0);
+    sidecar.wait_times("found 0 sources", 2);
     sidecar.end();
 }

@@ -306,7 +306,7 @@ impl Play {
             now,
             state: fresh(Rhythm {
                 concurrency: 3,
-                jitter: Duration::from_secs(300),
+                jitter: Duration::from_mins(5),
                 blackout: vec![schedule::read_blackout("10:00-11:00 Europe/Berlin").unwrap()],
                 ..rhythm()
             }),
@@ -332,7 +332,7 @@ impl Play {
                         "{source} is not there"
                     );
                     assert!(self.docker, "{source} begins without Docker");
-                    let time = SignedDuration::from_secs(self.dice.roll(7200) as i64);
+                    let time = SignedDuration::from_secs(self.dice.roll(7200).cast_signed());
                     let outcome =
                         if self.dice.roll(4) == 0 { Outcome::Failed } else { Outcome::Succeeded };
                     self.runs.insert(source.clone(), (self.now + time, outcome));
@@ -386,7 +386,7 @@ impl Play {
         match self.dice.roll(12) {
             // A container comes, is replaced, changes its labels, or goes.
             0 | 1 => {
-                let expression = expressions[self.dice.roll(6) as usize];
+                let expression = expressions[usize::try_from(self.dice.roll(6)).unwrap()];
                 let container = format!("{name}-{}", self.dice.roll(1000));
                 self.containers.insert(name.clone(), Job { container, ..job(&name, expression) });
             }
@@ -410,7 +410,7 @@ impl Play {
         self.ends();
         self.tell(Event::Tick);
         let wake = self.state.wake(self.now);
-        let most = self.now + SignedDuration::from_mins(self.dice.roll(40) as i64);
+        let most = self.now + SignedDuration::from_mins(self.dice.roll(40).cast_signed());
         self.now =
             wake.map_or(most, |wake| wake.min(most)).max(self.now + SignedDuration::from_secs(1));
     }

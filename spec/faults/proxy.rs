@@ -71,7 +71,7 @@ fn mangle(mut client: &UnixStream, from: &[u8], to: &[u8]) -> Option<()> {
     let (mut asking, mut asked) = (client.try_clone().ok()?, docker.try_clone().ok()?);
     std::thread::spawn(move || std::io::copy(&mut asking, &mut asked));
     let mut answer = Vec::new();
-    let mut piece = [0; 64 * 1024];
+    let mut piece = vec![0; 64 * 1024];
     loop {
         let read = (&docker).read(&mut piece).ok().filter(|read| *read > 0)?;
         answer.extend_from_slice(&piece[..read]);

@@ -12,31 +12,43 @@ use crate::model::{Explain, Problem};
 pub(super) struct Printer {
     pub(super) json: bool,
     quiet: bool,
-    /// Whether a person watches stderr.
-    terminal: bool,
-    /// Whether every line begins with the time.
-    stamped: bool,
+    talk: Talk,
+}
+
+/// How talk looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// A person watches: there may be a progress bar.
+    Terminal,
+    Lines,
+    /// Every line begins with the time.
+    Stamped,
 }
 
 impl Printer {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, terminal: io::stderr().is_terminal(), stamped: false }
+        let terminal = io::stderr().is_terminal();
+        Self { json, quiet, talk: if terminal { Talk::Terminal } else { Talk::Lines } }
     }
 
     /// A printer for whoever lives long: every line of talk begins with the time, and no bar is drawn.
     pub(super) fn lines(self) -> Self {
-        Self { stamped: true, ..self }
+        Self { talk: Talk::Stamped, ..self }
     }
 
     /// Talk on a line of its own.
     fn talk(self, text: &str) {
-        let stamp = if self.stamped { format!("{} ", super::run::stamp()) } else { String::new() };
+        let stamp = if self.talk == Talk::Stamped {
+            format!("{} ", super::run::stamp())
+        } else {
+            String::new()
+        };
         writeln!(io::stderr().lock(), "{stamp}{text}").ok();
     }
 
     /// Whether a progress bar would be seen and is wanted.
     pub(super) fn shows_progress(&self) -> bool {
-        self.terminal && !self.quiet && !self.stamped
+        self.talk == Talk::Terminal && !self.quiet
     }
 
     /// Data, as it is. Ask for [`Printer::flush`] at its end.

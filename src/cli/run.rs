@@ -133,7 +133,9 @@ fn tell(lines: Printer, told: &Told) {
             }
         }
         Told::NotReloaded(problems) => {
-            problems.iter().for_each(|problem| lines.problem(problem));
+            for problem in problems {
+                lines.problem(problem);
+            }
             lines.fault("the settings are wrong, and stay as they were");
         }
         Told::Stopping { running: 0 } => lines.say("asked to stop"),

@@ -60,6 +60,18 @@ pub fn resolve(rules: &Rules, mut workloads: Vec<Workload>) -> Fleet {
     let alive = alive.map(|workload| workload.id.clone()).collect();
     let found = workloads.iter().flat_map(|workload| candidates(rules, workload));
     let mut candidates: Vec<Candidate> = found.collect();
+    for fixed in &rules.fixed {
+        match fixed.labelled(rules, &workloads) {
+            Ok((rules, workload)) => candidates.extend(self::candidates(&rules, &workload)),
+            Err(problem) => candidates.push(Candidate {
+                container: fixed.container().to_owned(),
+                running: false,
+                source: None,
+                plan: None,
+                problems: vec![*problem],
+            }),
+        }
+    }
     check_names(rules, &mut candidates);
     check_order(rules, &mut candidates);
     let mut fleet = Fleet { alive, ..Fleet::default() };

@@ -14,7 +14,7 @@ use crate::labels::Fleet;
 use crate::model::{Plan, Slug};
 
 /// Without any hint, everything is listed again after so long: hints get lost.
-const RECONCILE: Duration = Duration::from_secs(60);
+const RECONCILE: Duration = Duration::from_mins(1);
 /// Compose starts and stops many containers at once: one list is enough for all of them.
 const DEBOUNCE: Duration = Duration::from_millis(500);
 /// The first pause before Docker is tried again; each further one is twice as long…

@@ -226,7 +226,8 @@ impl State {
         let due = self.jobs.values().flat_map(|job| {
             let own = job.schedules.iter();
             own.filter_map(|(id, schedule)| {
-                let next = schedule::next(schedule, &job.zone, self.handled(job, id, now))?;
+                let next =
+                    schedule::next(schedule, &job.zone, self.handled(job, id.as_ref(), now))?;
                 next.checked_add(self.delay(job)).ok()
             })
         });
@@ -316,9 +317,9 @@ impl State {
     }
 
     /// From when on a schedule's due times count.
-    fn handled(&self, job: &Job, id: &Option<Slug>, now: Timestamp) -> Timestamp {
+    fn handled(&self, job: &Job, id: Option<&Slug>, now: Timestamp) -> Timestamp {
         let memory = self.memory.get(&job.source);
-        let handled = memory.and_then(|memory| memory.handled.get(id)).copied();
+        let handled = memory.and_then(|memory| memory.handled.get(&id.cloned())).copied();
         handled.or(memory.and_then(|memory| memory.first_seen)).unwrap_or(now)
     }
 
@@ -340,7 +341,7 @@ impl State {
         for job in self.jobs.values() {
             let until = now.checked_sub(self.delay(job)).unwrap_or(now);
             for (id, schedule) in &job.schedules {
-                let after = self.handled(job, id, now);
+                let after = self.handled(job, id.as_ref(), now);
                 if let Some(found) = schedule::due_until(schedule, &job.zone, after, until) {
                     due.push((job.source.clone(), id.clone(), found));
                 }
