@@ -46,7 +46,7 @@ fn a_source_has_several_schedules_and_they_replace_the_default() {
     let own =
         [("ringbolt.schedule.night", "0 3 * * *"), ("ringbolt.schedule.noon", "0 12 * * 1-5")];
     assert_eq!(schedules(&plan(&flags, &own)), ["night=0 3 * * *", "noon=0 12 * * 1-5"]);
-    assert_eq!(schedules(&plan(&[], &[])), ["=manual"]);
+    assert_eq!(schedules(&plan(&[], &[])), ["=@daily"]);
     let wrong = problems(&[("ringbolt.enable", "true"), ("ringbolt.schedule.a/b", "@daily")]);
     assert!(wrong.len() == 1 && wrong[0].contains("is no id"), "{wrong:?}");
 }

@@ -176,7 +176,7 @@ fn plan(
     let recipients = find_recipients(rules, &draft, workload, problems);
     let (engine, source, format, store) = (engine?, source?, format?, store?);
     let defaults = engine.defaults(&workload.env);
-    let manual = || BTreeMap::from([(None, Schedule::Manual)]);
+    let daily = || BTreeMap::from([(None, Schedule::Cron("@daily".to_owned()))]);
     Some(Plan {
         source,
         workload: workload.clone(),
@@ -189,7 +189,7 @@ fn plan(
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
         recipients,
         store,
-        schedules: if draft.schedules.is_empty() { manual() } else { draft.schedules },
+        schedules: if draft.schedules.is_empty() { daily() } else { draft.schedules },
         zone: draft.zone.unwrap_or(TimeZone::UTC),
         keep: draft.keep.unwrap_or_default(),
         rpo: draft.rpo,
