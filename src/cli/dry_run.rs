@@ -297,7 +297,7 @@ fn print(
     if !unprotected.is_empty() {
         printer.line(&format!("labelled but UNPROTECTED: {}", unprotected.join(", ")))?;
     }
-    printer.line("this version runs and deletes nothing by itself: `backup` makes the archives")
+    printer.line("archives are made by `run` when they are due; this version deletes none")
 }
 
 fn row(source: &SourceJson) -> [String; 7] {
