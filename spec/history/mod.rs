@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use ringbolt::history::{self, Adopted, Alarm, End, History, HistoryError, NewRun, Opened};
 use ringbolt::model::{AlarmKind, Outcome, Slug, Trigger};
+use serde_json::{Value, json};
 
+use crate::world::World;
 
 /// A folder for one test, gone at its end.
 struct Place(PathBuf);
@@ -365,4 +367,58 @@ fn looking_changes_nothing() {
         assert_eq!(names.count(), 1, "nothing lies beside the file");
     }
     assert_eq!(place.open().0.runs(None, 9).unwrap().len(), 1);
+}
+
+#[test]
+fn the_command_shows_runs_and_alarms() {
+    let world = World::new();
+    std::fs::create_dir(world.store()).unwrap();
+    let data = world.folder.join("data");
+    let set = format!("data_dir={}", data.display());
+    let ringbolt = |words: &[&str]| world.ringbolt(&[&["history", "--set", &set], words].concat());
+
+    let nothing = json!({ "runs": [], "skipped": [], "alarms": [] });
+    assert_eq!(ringbolt(&["--json"]).expect(0).json(), nothing);
+    assert_eq!(ringbolt(&[]).expect(0).stdout.lines().count(), 1);
+    ringbolt(&["shop"]).expect(2).says("there is no source `shop`");
+    ringbolt(&["--limit", "0"]).expect(2).says("--limit");
+    assert!(!data.exists(), "looking makes nothing");
+
+    let (history, _) = history::open(&data, at(0)).unwrap();
+    write(&history, "shop", 0, Outcome::Succeeded, 1_400_000);
+    let id = history.begin(&NewRun { trigger: Trigger::Schedule, ..new_run("shop", 60) }).unwrap();
+    let error = Some("cannot dump\n  `shop`".to_owned());
+    history.end(id, &End { error, ..ended(Outcome::Failed, 62, 0) }).unwrap();
+    history.begin(&new_run("blog", 70)).unwrap();
+    history.explain(&slug("shop"), Some(&slug("hourly")), at(65), "in a blackout").unwrap();
+    history.raise(&alarm(AlarmKind::NeverSucceeded, "blog"), at(80), "no archive yet").unwrap();
+
+    let keep = ["--set", "history.keep=36500d"];
+    let text = ringbolt(&keep).expect(0).stdout;
+    let lines: Vec<Vec<&str>> =
+        text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let head = ["STARTED", "SOURCE", "TRIGGER", "OUTCOME", "TOOK", "STORED", "WHY"];
+    assert_eq!(lines[0], head, "{text}");
+    assert_eq!(lines[1], ["2026-11-20T04:10:00Z", "blog", "manual", "unfinished", "-", "-"]);
+    assert_eq!(lines[2][1..], ["shop", "schedule", "skipped", "-", "-", "in", "a", "blackout"]);
+    let failed = ["shop", "schedule", "failed", "2m", "0s", "-", "cannot", "dump", "`shop`"];
+    assert_eq!(lines[3][1..], failed);
+    assert_eq!(lines[4][1..], ["shop", "manual", "succeeded", "1m", "0s", "1.4", "MB"]);
+    assert_eq!(lines[7][1..], ["never_succeeded", "blog", "no", "archive", "yet"], "{text}");
+
+    let shown = |words: &[&str]| ringbolt(&[&keep, words, &["--json"]].concat()).expect(0).json();
+    let one = shown(&["shop", "--limit", "2"]);
+    assert_eq!((&one["alarms"], one["runs"].as_array().unwrap().len()), (&json!([]), 1));
+    assert_eq!(one["runs"][0]["error"], "cannot dump\n  `shop`");
+    assert_eq!(one["skipped"][0]["schedule"], "hourly");
+    let all = shown(&[]);
+    assert_eq!(all["runs"][0]["outcome"], Value::Null);
+    assert_eq!(all["alarms"][0]["kind"], "never_succeeded");
+    assert_eq!(all["runs"][2]["stored_bytes"], 1_400_000);
+    ringbolt(&["shop", "bolg"]).expect(2).says("there are blog, shop");
+
+    drop(history);
+    std::fs::write(data.join(history::FILE), "no database at all, but a text of some length")
+        .unwrap();
+    ringbolt(&[]).expect(1).says("is damaged").says("hint: the sidecar puts it aside");
 }
