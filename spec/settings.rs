@@ -48,10 +48,10 @@ fn concrete(key: &str) -> String {
 fn every_example_is_right_and_every_mistake_is_a_problem() {
     for setting in SETTINGS {
         let key = concrete(setting.key);
-        let url = "stores.own.url=file:///x";
+        let (url, container) = ("stores.own.url=file:///x", "sources.own.container=x");
         for example in setting.examples {
             let flag = format!("{key}={example}");
-            let found = read(&[STORE, url, &flag], &[]).map(drop);
+            let found = read(&[STORE, url, container, &flag], &[]).map(drop);
             assert_eq!(found, Ok(()), "{flag}");
         }
         for mistake in setting.mistakes {
@@ -64,7 +64,13 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
             assert!(found[0].contains(&key) && found[0].contains("expected"), "{found:?}");
         }
         // Every text may be a name, a label or a secret; those have tests of their own.
-        let any = ["defaults.<label>", "encryption.identity", "labels.policy.refuse"];
+        let any = [
+            "defaults.<label>",
+            "encryption.identity",
+            "labels.policy.refuse",
+            "schedule.blackout",
+            "sources.<name>.<label>",
+        ];
         assert_eq!(any.contains(&setting.key), setting.mistakes.is_empty(), "{key}");
     }
 }

@@ -19,6 +19,8 @@ pub enum DockerError {
     List(#[source] Box<bollard::errors::Error>),
     #[error("Docker does not answer a question about itself")]
     Asked(#[source] Box<bollard::errors::Error>),
+    #[error("Docker tells no more what happens")]
+    EventsEnded,
     #[error("there is no container `{0}`")]
     NoContainer(String),
     #[error("the output of a command in container `{container}` was cut on its way through Docker")]
@@ -47,9 +49,11 @@ impl Explain for DockerError {
         match self {
             Self::Host(_) | Self::NoContainer(_) => ErrorKind::Usage,
             Self::Unreachable { .. } => ErrorKind::DockerUnreachable,
-            Self::Call { .. } | Self::List(_) | Self::Asked(_) | Self::Cut { .. } => {
-                ErrorKind::Failed
-            }
+            Self::Call { .. }
+            | Self::List(_)
+            | Self::Asked(_)
+            | Self::EventsEnded
+            | Self::Cut { .. } => ErrorKind::Failed,
         }
     }
 
@@ -63,6 +67,7 @@ impl Explain for DockerError {
                 Some("use `unix:///var/run/docker.sock` or `tcp://host:2375`".to_owned())
             }
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
+            Self::EventsEnded => None,
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
             Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => {

@@ -4,11 +4,13 @@
 
 mod about;
 mod error;
+mod events;
 mod exec;
 mod workloads;
 
 pub use about::About;
 pub use error::{CUT_HINT, DockerError};
+pub use events::Hint;
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 
 use bollard::API_DEFAULT_VERSION;
