@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+use ringbolt::history::NewRun;
 use ringbolt::labels::LABELS;
+use ringbolt::model::Trigger;
 use ringbolt::settings::SETTINGS;
 use serde_json::Value;
 
@@ -215,6 +218,22 @@ fn every_setting_has_an_effect() {
     seen.check("labels.prefix", nobody.stderr.contains("nobody-has-this.enable=true"));
     let nowhere = run(&["--dry-run", "--set", "docker.host=unix:///nowhere"]).expect(3);
     seen.check("docker.host", nowhere.stderr.contains("unix:///nowhere"));
+    // Two days ago and today: the history is what these settings say it is.
+    let data = world.folder.join("data");
+    let (history, _) = ringbolt::history::open(&data, Timestamp::now()).unwrap();
+    for hours in [48, 1] {
+        let started_at = Timestamp::now() - SignedDuration::from_hours(hours);
+        let (source, trigger) = ("shop".parse().unwrap(), Trigger::Manual);
+        let (schedule, due_at) = (None, None);
+        history.begin(&NewRun { source, schedule, trigger, due_at, started_at }).unwrap();
+    }
+    let data = format!("data_dir={}", data.display());
+    let runs = |sets: &[&str]| {
+        let shown = run(&[&["history", "--json"], sets].concat()).expect(0).json();
+        shown["runs"].as_array().unwrap().len()
+    };
+    seen.check("data_dir", runs(&["--set", &data]) == 2 && runs(&[]) == 0);
+    seen.check("history.keep", runs(&["--set", &data, "--set", "history.keep=1d"]) == 1);
 
     let fixed = ["--set", "sources.named.container=", "--set", "sources.named.compress=gzip:2"];
     let fixed = fixed.map(|flag| match flag {

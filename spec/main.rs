@@ -11,6 +11,7 @@ mod encryption;
 mod engines;
 mod examples;
 mod faults;
+mod history;
 mod labels;
 mod life;
 mod migrate;

@@ -7,6 +7,7 @@ pub mod archive;
 pub mod cli;
 pub mod docker;
 pub mod engine;
+pub mod history;
 pub mod job;
 pub mod labels;
 pub mod model;

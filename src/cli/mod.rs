@@ -6,6 +6,7 @@ mod backup;
 mod config;
 mod doctor;
 mod dry_run;
+mod history;
 mod inspect;
 mod keys;
 mod labels;
@@ -15,6 +16,7 @@ mod progress;
 mod restore;
 mod run;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::app::App;
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue_of_all};
 use crate::engine;
+use crate::history::HistoryError;
 use crate::job::JobError;
 use crate::model::{ErrorKind, Explain, Part, Problem, Slug};
 use crate::settings::Written;
@@ -90,6 +93,14 @@ enum Command {
         /// repeated
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
+    },
+    /// The runs that the sidecar remembers, newest first, and the alarms that are open
+    History {
+        /// Only runs of these sources
+        sources: Vec<String>,
+        /// How many at most
+        #[arg(long, value_name = "N", default_value = "50")]
+        limit: NonZeroUsize,
     },
     /// Look for what is wrong with Docker, stores, keys, clocks and tools, and say what to do
     Doctor,
@@ -189,6 +200,8 @@ enum CliError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
     Key(#[from] keys::KeyError),
     #[error("cannot print")]
     Print(#[from] std::io::Error),
@@ -217,6 +230,7 @@ impl Explain for CliError {
         match self {
             Self::Job(error) => error.kind(),
             Self::Archive(error) => error.kind(),
+            Self::History(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
             _ => ErrorKind::Usage,
@@ -228,6 +242,7 @@ impl Explain for CliError {
             Self::Settings(_) => Some("`ringbolt config schema` knows them all".to_owned()),
             Self::Job(error) => error.hint(),
             Self::Archive(error) => error.hint(),
+            Self::History(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
@@ -331,6 +346,9 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Config { command: ConfigCommand::Check }) => config::check(&open()?, printer),
         Some(Command::Config { command: ConfigCommand::Show }) => config::show(&open()?, printer),
         Some(Command::List { sources }) => inspect::list(&open()?, printer, &sources),
+        Some(Command::History { sources, limit }) => {
+            history::run(&open()?, printer, &sources, limit.get())
+        }
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
         Some(Command::Verify { archives, level: Level::Stored }) => {
             inspect::verify(&open()?, printer, stop, &archives).await

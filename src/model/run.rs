@@ -1,14 +1,20 @@
-//! Runs and alarms: why a run began, how it ended, and what is not as promised.
+//! The words for runs and alarms: what set a run off, how it ended, what an alarm is about. Each is
+//! written in one way everywhere: in the history, in JSON, in metrics.
+//!
+//! When an alarm is raised is decided elsewhere.
 
 use std::fmt;
+use std::str::FromStr;
 
-/// Why a run began.
+/// What set a run off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
     Schedule,
-    /// A due time passed while nobody could run it.
+    /// A due time had passed while the sidecar was not there.
     CatchUp,
+    /// The run before failed in a way that may pass.
     Retry,
+    /// Somebody asked for it.
     Manual,
 }
 
@@ -17,19 +23,38 @@ pub enum Trigger {
 pub enum Outcome {
     Succeeded,
     Failed,
-    /// The sidecar was killed in its middle.
+    /// Nobody saw its end: the sidecar itself ended before.
     Interrupted,
+    /// Somebody asked for its end.
     Cancelled,
 }
 
-/// What is not as promised.
+/// What an alarm is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AlarmKind {
+    /// The newest archive is older than promised.
     Overdue,
+    /// A source has been there for long and has no archive.
     NeverSucceeded,
+    /// One run after the other fails.
     Failing,
+    /// An archive is far smaller than the ones before it.
     Shrunk,
+    /// A workload is labelled, and cannot be backed up as it is.
     Unprotected,
+}
+
+impl Trigger {
+    pub const ALL: [Self; 4] = [Self::Schedule, Self::CatchUp, Self::Retry, Self::Manual];
+}
+
+impl Outcome {
+    pub const ALL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Interrupted, Self::Cancelled];
+}
+
+impl AlarmKind {
+    pub const ALL: [Self; 5] =
+        [Self::Overdue, Self::NeverSucceeded, Self::Failing, Self::Shrunk, Self::Unprotected];
 }
 
 impl fmt::Display for Trigger {
@@ -39,6 +64,17 @@ impl fmt::Display for Trigger {
             Self::CatchUp => "catch_up",
             Self::Retry => "retry",
             Self::Manual => "manual",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Cancelled => "cancelled",
         })
     }
 }
@@ -55,13 +91,51 @@ impl fmt::Display for AlarmKind {
     }
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Cancelled => "cancelled",
-        })
+impl FromStr for Trigger {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|trigger| trigger.to_string() == text);
+        found.ok_or("it is no trigger")
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|outcome| outcome.to_string() == text);
+        found.ok_or("it is no outcome")
+    }
+}
+
+impl FromStr for AlarmKind {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|kind| kind.to_string() == text);
+        found.ok_or("it is no kind of alarm")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for trigger in Trigger::ALL {
+            assert_eq!(trigger.to_string().parse(), Ok(trigger));
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.to_string().parse(), Ok(outcome));
+        }
+        for kind in AlarmKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!(Trigger::CatchUp.to_string(), "catch_up");
+        for bad in ["", "Schedule", "catch-up", " retry"] {
+            assert!(bad.parse::<Trigger>().is_err(), "{bad}");
+        }
     }
 }

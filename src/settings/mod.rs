@@ -42,6 +42,9 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
     pub secrets: SecretSettings,
+    /// Where Ringbolt remembers what it may forget: never a thing that a restore needs.
+    pub data_dir: PathBuf,
+    pub history: HistorySettings,
     /// Every value that was given, for `config show`.
     shown: BTreeMap<String, Effective>,
 }
@@ -122,6 +125,12 @@ pub struct SecretSettings {
     pub directory: PathBuf,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// How long a run is remembered.
+    pub keep: Duration,
+}
+
 /// A secret setting, read when it is needed and not before.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
@@ -173,6 +182,8 @@ impl Default for Settings {
             alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
+            data_dir: "/var/lib/ringbolt".into(),
+            history: HistorySettings { keep: Duration::from_hours(365 * 24) },
             shown: BTreeMap::new(),
         }
     }

@@ -352,11 +352,35 @@ pub static SETTINGS: &[Setting] = &[
         shape: Shape::Text,
         secret: false,
         reader: Reader::Plain(|settings, _, given| {
-            let path = PathBuf::from(given.text()?);
-            if !path.is_absolute() {
-                return Err("it is not absolute".to_owned());
-            }
-            settings.secrets.directory = path;
+            settings.secrets.directory = absolute(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "data_dir",
+        expects: "an absolute path",
+        default: "`/var/lib/ringbolt`",
+        about: "Where the history of runs is. It may be deleted at any time: no restore needs it.",
+        examples: &["/var/lib/ringbolt"],
+        mistakes: &["", "var/lib/ringbolt"],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.data_dir = absolute(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "history.keep",
+        expects: "a duration like `365d`",
+        default: "`365d`",
+        about: "How long the history remembers a run. What alarms are judged by stays: a source's last runs and successes.",
+        examples: &["365d", "8w"],
+        mistakes: &["", "365", "0d", "1y"],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.history.keep = duration(given)?;
             Ok(())
         }),
     },
@@ -379,6 +403,12 @@ fn number<T: std::str::FromStr + PartialOrd>(given: &Given, least: &T) -> Result
 
 fn duration(given: &Given) -> Result<std::time::Duration, String> {
     units::duration(&given.text()?).ok_or_else(|| "it is no duration".to_owned())
+}
+
+/// A path that means the same whatever folder Ringbolt is started in.
+fn absolute(given: &Given) -> Result<PathBuf, String> {
+    let path = PathBuf::from(given.text()?);
+    if path.is_absolute() { Ok(path) } else { Err("it is not absolute".to_owned()) }
 }
 
 /// Which keys can really encrypt is known where archives are made; here a secret one is kept out.
