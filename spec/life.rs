@@ -14,8 +14,9 @@ struct Sidecar {
 
 impl Sidecar {
     fn start(world: &World, arguments: &[&str]) -> Self {
+        let data = format!("data_dir={}", world.folder.join("data").display());
         let mut command = world.command();
-        command.arg("run").args(arguments).stderr(Stdio::piped());
+        command.args(["run", "--set", &data]).args(arguments).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
@@ -197,6 +198,44 @@ fn asked_to_stop_in_a_dump_it_lets_it_end_or_ends_it() {
 }
 
 #[test]
+fn a_killed_sidecar_goes_on_where_it_was() {
+    let world = World::new();
+    let server =
+        held(&world, &[("enable", "true"), ("name", "shop"), ("schedule", "*/2 * * * * *")]);
+    let mut sidecar = Sidecar::start(&world, &[]);
+    wait_for("the dump", || server.processes().contains("pg_dump --"));
+    sidecar.child.kill().unwrap();
+    sidecar.child.wait().unwrap();
+    let_go(&server);
+    wait_for("the end of the orphaned dump", || !server.processes().contains("pg_dump --"));
+    let sidecar = Sidecar::start(&world, &["--set", "defaults.timezone=UTC"]);
+    sidecar.wait("shop was interrupted");
+    sidecar.wait("shop succeeded");
+    sidecar.end();
+    let data = format!("data_dir={}", world.folder.join("data").display());
+    let history = ["history", "--json", "--set", &data];
+    let history = world.ringbolt(&history).expect(0).stdout;
+    assert!(history.contains("interrupted") && history.contains("succeeded"), "{history}");
+    let leftovers = world.files().into_keys().filter(|name| name.contains(".tmp")).count();
+    assert_eq!(leftovers, 0);
+
+    // The history may be deleted, or damaged, at any time: the stores know enough.
+    let file = std::fs::read_dir(world.folder.join("data")).unwrap();
+    for entry in file {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::write(path, "no history").unwrap();
+        }
+    }
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("the history could not be read");
+    sidecar.wait("shop succeeded");
+    sidecar.end();
+    let history = world.ringbolt(&["history", "--json", "--set", &data]).expect(0).stdout;
+    assert!(history.matches("succeeded").count() > 1, "{history}");
+}
+
+#[test]
 fn settings_are_read_again_when_asked() {
     let world = World::new();
     world.postgres("db", &[("enable", "true"), ("name", "shop")], &[]);
@@ -234,8 +273,13 @@ pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
 #[test]
 fn every_setting_of_life_has_an_effect() {
     let world = World::new();
+    // Each sidecar remembers nothing of the one before.
+    let lives = std::cell::Cell::new(0);
     let start = |settings: &[&str]| {
-        let flags: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        lives.set(lives.get() + 1);
+        let data = format!("data_dir={}/data-{}", world.folder.display(), lives.get());
+        let mut flags: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        flags.extend(["--set", &data]);
         Sidecar::start(&world, &flags)
     };
     // Three jobs of one server, whose dumps wait for a lock; what is at work is what is said.

@@ -419,7 +419,7 @@ impl Play {
     fn settle(&mut self) {
         self.docker = true;
         self.list();
-        for _ in 0..2000 {
+        for _ in 0..300 {
             self.now += SignedDuration::from_mins(7);
             self.ends();
             self.tell(Event::Tick);
@@ -440,13 +440,13 @@ impl Play {
 #[test]
 fn thousands_of_random_events_break_no_promise() {
     let mut started = 0;
-    for seed in 1..=20 {
+    for seed in 1..=10 {
         let mut play = Play::new(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
-        for _ in 0..2000 {
+        for _ in 0..1000 {
             play.step();
         }
         play.settle();
         started += play.started;
     }
-    assert!(started > 10_000, "only {started} runs began: nothing was tried");
+    assert!(started > 2000, "only {started} runs began: nothing was tried");
 }

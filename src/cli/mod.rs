@@ -29,6 +29,7 @@ use crate::history::HistoryError;
 use crate::job::JobError;
 use crate::model::{ErrorKind, Explain, Part, Problem, Slug};
 use crate::settings::Written;
+use crate::sidecar::LifeError;
 use crate::transport::Stop;
 use printer::Printer;
 
@@ -196,6 +197,8 @@ enum CliError {
     #[error("the settings cannot be used")]
     Settings(Vec<Problem>),
     #[error(transparent)]
+    Life(#[from] LifeError),
+    #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -232,6 +235,7 @@ impl Explain for CliError {
             Self::Archive(error) => error.kind(),
             Self::History(error) => error.kind(),
             Self::Key(error) => error.kind(),
+            Self::Life(error) => error.kind(),
             Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
             _ => ErrorKind::Usage,
         }
@@ -244,6 +248,7 @@ impl Explain for CliError {
             Self::Archive(error) => error.hint(),
             Self::History(error) => error.hint(),
             Self::Key(error) => error.hint(),
+            Self::Life(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
             Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),

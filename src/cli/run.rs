@@ -16,7 +16,7 @@ use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
 use crate::transport::Stop;
 
 /// Keys whose new values count when the sidecar is started anew.
-const KEPT: [&str; 2] = ["docker.", "data_dir"];
+const KEPT: [&str; 3] = ["docker.", "data_dir", "history."];
 
 pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Stop) -> Outcome {
     let (hangup, hangups) = watch::channel(0_u64);
@@ -28,6 +28,8 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
     };
     let rhythm = rhythm(&app);
     let grace = app.settings.schedule.grace;
+    let (data_dir, keep) = (app.settings.data_dir.clone(), app.settings.history.keep);
+    let stores = app.stores.clone();
     let lines = printer.lines();
     lines.say(&format!("ringbolt {} begins", env!("CARGO_PKG_VERSION")));
     // The newest settings that were right.
@@ -36,6 +38,9 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
         connect: connect(current.clone(), lines),
         reload: reload(current, written),
         rhythm,
+        data_dir,
+        keep,
+        stores,
         grace,
         stop,
         hangups,
@@ -103,6 +108,15 @@ fn tell(lines: Printer, told: &Told) {
             };
             let sources = model::units::count(*sources as u64, "source");
             lines.say(&format!("found {sources}{unprotected}"));
+        }
+        Told::HistoryAside(aside) => lines.fault(&format!(
+            "the history could not be read: it lies in {} now, and is made anew from the stores",
+            aside.display()
+        )),
+        Told::HistoryFailed(error) => lines.error(error),
+        Told::Interrupted(source) => {
+            lines
+                .say(&format!("{source} was interrupted when the sidecar ended, and is due again"));
         }
         Told::DockerLost(error) => {
             lines.fault(&format!("Docker is lost, and is tried again: {}", chain(error)));

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::{Job, Memory, Rhythm};
+use crate::history::Alarm;
 use crate::model::AlarmKind;
 use crate::model::units::{Bytes, exact, span};
 use crate::schedule;
@@ -15,18 +16,9 @@ const ENOUGH: usize = 3;
 /// clocks are put back: a quarter of its period, and two hours at least.
 const LEAST_SLACK: SignedDuration = SignedDuration::from_hours(2);
 
-/// One thing that is not as promised.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Alarm {
-    pub kind: AlarmKind,
-    /// The source, or the container.
-    pub subject: String,
-}
-
-impl Alarm {
-    pub(super) fn unprotected(container: &str) -> Self {
-        Self { kind: AlarmKind::Unprotected, subject: container.to_owned() }
-    }
+/// The alarm of a container that is labelled and has no plan.
+pub(super) fn unprotected(container: &str) -> Alarm {
+    Alarm { kind: AlarmKind::Unprotected, subject: container.to_owned() }
 }
 
 /// How old the newest archive may be: what was promised, or what the schedules let expect.

@@ -1,7 +1,8 @@
 //! Life: hears what happens, asks the state what follows, and does it. Every task is in a set that
 //! ends with this one; every channel has a bound.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::alarm::Alarm;
+use super::book::{Book, Remembered};
 use super::discover::{self, Found};
-use super::state::{Effect, End, Event, Memory, Rhythm, State};
+use super::state::{Effect, End, Event, Rhythm, State};
+use crate::history::{Alarm, HistoryError, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::{Context, JobError};
-use crate::model::{ErrorKind, Explain as _, Outcome, Plan, Problem, Slug, Trigger};
+use crate::model::{ErrorKind, Explain, Outcome, Plan, Problem, Slug, Trigger};
+use crate::store::Stores;
 use crate::transport::{Stop, Stopper};
 
 /// The clock is looked at this often, whatever is due: it may jump.
@@ -43,6 +46,10 @@ pub struct Parts {
     pub connect: Connect,
     pub reload: Reload,
     pub rhythm: Rhythm,
+    /// Where the history is, and how long it remembers a run.
+    pub data_dir: PathBuf,
+    pub keep: Duration,
+    pub stores: Stores,
     /// How long runs may go on after the sidecar was asked to stop.
     pub grace: Duration,
     /// Asks for an end.
@@ -55,21 +62,71 @@ pub struct Parts {
 /// What the sidecar tells.
 #[derive(Debug)]
 pub enum Told {
-    Found { sources: usize, unprotected: usize },
+    Found {
+        sources: usize,
+        unprotected: usize,
+    },
+    /// The history could not be read, lies there now, and has begun anew.
+    HistoryAside(PathBuf),
+    HistoryFailed(HistoryError),
+    /// A run was cut off when the sidecar was killed.
+    Interrupted(Slug),
     DockerLost(JobError),
     DockerFound,
-    Began { source: Slug, trigger: Trigger },
-    Ended { report: Box<Report>, outcome: Outcome },
-    Explained { source: Slug, due_at: Timestamp, why: &'static str },
-    Raised { alarm: Alarm, message: String },
+    Began {
+        source: Slug,
+        trigger: Trigger,
+    },
+    Ended {
+        report: Box<Report>,
+        outcome: Outcome,
+    },
+    Explained {
+        source: Slug,
+        due_at: Timestamp,
+        why: &'static str,
+    },
+    Raised {
+        alarm: Alarm,
+        message: String,
+    },
     Cleared(Alarm),
     Reloaded(Reloaded),
     NotReloaded(Vec<Problem>),
-    Stopping { running: usize },
+    Stopping {
+        running: usize,
+    },
+}
+
+/// Why the sidecar cannot live.
+#[derive(Debug, thiserror::Error)]
+pub enum LifeError {
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl Explain for LifeError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Job(error) => error.kind(),
+            Self::History(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Job(error) => error.hint(),
+            Self::History(error) => error.hint(),
+        }
+    }
 }
 
 /// A run that goes on.
 struct Run {
+    /// Its line in the history, if that could be written.
+    line: Option<RunId>,
     stopper: Stopper,
     task: tokio::task::Id,
 }
@@ -77,6 +134,7 @@ struct Run {
 struct Life {
     parts: Parts,
     state: State,
+    book: Book,
     /// The newest connection and plans.
     context: Option<Context>,
     plans: BTreeMap<Slug, Plan>,
@@ -89,9 +147,15 @@ struct Life {
 /// Lives until it is asked to stop, and everything that ran has ended.
 ///
 /// # Errors
-/// [`JobError::Docker`] if Docker's address can never be right.
-pub async fn live(parts: Parts) -> Result<(), JobError> {
-    let state = State::new(parts.rhythm.clone(), BTreeMap::<Slug, Memory>::new(), BTreeSet::new());
+/// [`LifeError`] if the history has no place, or Docker's address can never be right.
+pub async fn live(parts: Parts) -> Result<(), LifeError> {
+    let opened = Book::open(&parts.data_dir, parts.keep, &parts.stores, Timestamp::now());
+    let (book, Remembered { memory, alarms, interrupted, aside }) = opened?;
+    let aside = aside.into_iter().map(Told::HistoryAside);
+    for told in aside.chain(interrupted.into_iter().map(Told::Interrupted)) {
+        (parts.tell)(told);
+    }
+    let state = State::new(parts.rhythm.clone(), memory, alarms);
     // One list is worth more than many: the newest waits, no others.
     let (sender, mut found) = mpsc::channel(1);
     let (again, changed) = watch::channel(0);
@@ -100,6 +164,7 @@ pub async fn live(parts: Parts) -> Result<(), JobError> {
     let mut life = Life {
         parts,
         state,
+        book,
         context: None,
         plans: BTreeMap::new(),
         runs: BTreeMap::new(),
@@ -122,7 +187,11 @@ pub async fn live(parts: Parts) -> Result<(), JobError> {
                 // Nobody is left who could hang up.
                 Err(_) => life.parts.hangups = watch::channel(0).1,
             },
-            () = tokio::time::sleep(sleep) => life.apply(Event::Tick),
+            () = tokio::time::sleep(sleep) => {
+                life.apply(Event::Tick);
+                let tended = life.book.tend(Timestamp::now());
+                life.note(tended);
+            }
         }
     }
     life.end().await;
@@ -167,33 +236,50 @@ impl Life {
         Ok(())
     }
 
+    /// What cannot be written to the history stops nothing: it is a cache. But it is told.
+    fn note<T>(&self, written: Result<T, HistoryError>) -> Option<T> {
+        written.map_err(|error| self.tell(Told::HistoryFailed(error))).ok()
+    }
+
     fn apply(&mut self, event: Event) {
-        for effect in self.state.apply(event, Timestamp::now()) {
+        let now = Timestamp::now();
+        for effect in self.state.apply(event, now) {
             match effect {
-                Effect::Start { source, trigger, .. } => self.start(source, trigger),
+                Effect::Start { source, trigger, schedule, due_at } => {
+                    let line = self.book.begin(&source, trigger, schedule, due_at, now);
+                    let line = self.note(line);
+                    self.start(source, trigger, line);
+                }
                 Effect::Cancel { source } => {
                     if let Some(run) = self.runs.get(&source) {
                         run.stopper.stop();
                     }
                 }
-                Effect::Explain { source, due_at, why, .. } => {
+                Effect::Explain { source, schedule, due_at, why } => {
+                    self.note(self.book.explain(&source, schedule.as_ref(), due_at, why));
                     self.tell(Told::Explained { source, due_at, why });
                 }
-                Effect::Seen { .. } => {}
-                Effect::Raise { alarm, message } => self.tell(Told::Raised { alarm, message }),
-                Effect::Clear { alarm } => self.tell(Told::Cleared(alarm)),
+                Effect::Seen { source } => drop(self.note(self.book.seen(&source, now))),
+                Effect::Raise { alarm, message } => {
+                    self.note(self.book.raise(&alarm, &message, now));
+                    self.tell(Told::Raised { alarm, message });
+                }
+                Effect::Clear { alarm } => {
+                    self.note(self.book.clear(&alarm, now));
+                    self.tell(Told::Cleared(alarm));
+                }
             }
         }
     }
 
-    fn start(&mut self, source: Slug, trigger: Trigger) {
+    fn start(&mut self, source: Slug, trigger: Trigger, line: Option<RunId>) {
         let context = self.context.clone().expect("nothing begins before a list has come");
         let plan = self.plans.get(&source).expect("what begins was in the newest list").clone();
         self.tell(Told::Began { source: source.clone(), trigger });
         let (stopper, stop) = Stop::new();
         let context = Context { stop, ..context };
         let task = self.tasks.spawn(async move { backup::run(&context, &plan, trigger).await });
-        self.runs.insert(source, Run { stopper, task: task.id() });
+        self.runs.insert(source, Run { line, stopper, task: task.id() });
     }
 
     fn ended(&mut self, ended: Result<(tokio::task::Id, Report), tokio::task::JoinError>) {
@@ -204,9 +290,16 @@ impl Life {
         let source =
             self.runs.iter().find(|(_, run)| run.task == id).map(|(source, _)| source.clone());
         let source = source.expect("every task is a run that is known");
-        self.runs.remove(&source);
+        let run = self.runs.remove(&source);
         // A run catches its own panics; one that was not caught is a failure like any other.
         let end = report.as_ref().map_or(FAILED, end);
+        if let Some(line) = run.and_then(|run| run.line) {
+            let now = Timestamp::now();
+            let failures = report.iter().flat_map(|report| &report.failures);
+            let said: Vec<String> = failures.map(|(_, error)| error.to_string()).collect();
+            let said = (!said.is_empty()).then(|| said.join("; "));
+            self.note(self.book.end(line, end.outcome, report.as_ref(), said, now));
+        }
         if let Some(report) = report {
             self.tell(Told::Ended { report: Box::new(report), outcome: end.outcome });
         }

@@ -2,12 +2,12 @@
 //! which does nothing itself; `life.rs` hears and does.
 
 mod alarm;
+mod book;
 mod discover;
 mod life;
 mod reaper;
 mod state;
 
-pub use alarm::Alarm;
-pub use life::{Connect, Parts, Reload, Reloaded, Told, live};
+pub use life::{Connect, LifeError, Parts, Reload, Reloaded, Told, live};
 pub use reaper::reap;
 pub use state::{Effect, End, Event, Job, Memory, Rhythm, State};

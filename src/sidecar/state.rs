@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::alarm::{self, Alarm};
+use super::alarm;
+use crate::history::Alarm;
 use crate::model::{Outcome, Priority, Schedule, Slug, Trigger};
 use crate::schedule::{self, Blackout};
 
@@ -166,6 +167,7 @@ struct Waiting {
 
 #[derive(Debug, Clone)]
 struct Running {
+    since: Timestamp,
     container: String,
     store: Slug,
 }
@@ -269,6 +271,13 @@ impl State {
                 memory.first_seen = Some(now);
                 effects.push(Effect::Seen { source: source.clone() });
             }
+            // A further schedule of a known source counts from now; all of a source whose history is
+            // lost, from its last success.
+            let known =
+                memory.first_seen.max(memory.last_success).filter(|_| memory.handled.is_empty());
+            for id in job.schedules.keys() {
+                memory.handled.entry(id.clone()).or_insert(known.unwrap_or(now));
+            }
             if std::mem::take(&mut memory.interrupted) {
                 self.retries.insert(source.clone(), now);
             }
@@ -285,12 +294,13 @@ impl State {
     }
 
     fn ended(&mut self, source: &Slug, end: End, now: Timestamp) {
-        self.running.remove(source);
+        let since = self.running.remove(source).map_or(now, |running| running.since);
         let memory = self.memory.entry(source.clone()).or_default();
         match end.outcome {
             Outcome::Succeeded => {
                 memory.failures = 0;
-                memory.last_success = Some(now);
+                // Its archives are as old as its begin.
+                memory.last_success = Some(since);
                 memory.sizes.insert(0, end.stored_bytes);
                 memory.sizes.truncate(alarm::SIZES);
                 self.retries.remove(source);
@@ -319,8 +329,7 @@ impl State {
     /// From when on a schedule's due times count.
     fn handled(&self, job: &Job, id: Option<&Slug>, now: Timestamp) -> Timestamp {
         let memory = self.memory.get(&job.source);
-        let handled = memory.and_then(|memory| memory.handled.get(&id.cloned())).copied();
-        handled.or(memory.and_then(|memory| memory.first_seen)).unwrap_or(now)
+        memory.and_then(|memory| memory.handled.get(&id.cloned())).copied().unwrap_or(now)
     }
 
     /// Each source has a place of its own within the jitter, the same every day.
@@ -430,16 +439,17 @@ impl State {
                 })
             };
             let Some((_, source)) = self.waiting.iter().filter_map(rank).min() else { break };
-            self.start(source, effects);
+            self.start(source, now, effects);
         }
     }
 
-    fn start(&mut self, source: Slug, effects: &mut Vec<Effect>) {
+    fn start(&mut self, source: Slug, now: Timestamp, effects: &mut Vec<Effect>) {
         let (Some(waiting), Some(job)) = (self.waiting.remove(&source), self.jobs.get(&source))
         else {
             return;
         };
-        let running = Running { container: job.container.clone(), store: job.store.clone() };
+        let running =
+            Running { since: now, container: job.container.clone(), store: job.store.clone() };
         self.running.insert(source.clone(), running);
         self.retries.remove(&source);
         let Waiting { trigger, schedule, due_at, .. } = waiting;
@@ -465,7 +475,7 @@ impl State {
         let mut found: BTreeMap<Alarm, String> = self
             .unprotected
             .iter()
-            .map(|(name, why)| (Alarm::unprotected(name), why.clone()))
+            .map(|(name, why)| (alarm::unprotected(name), why.clone()))
             .collect();
         for job in self.jobs.values() {
             if let Some(memory) = self.memory.get(&job.source) {
