@@ -6,8 +6,14 @@ use crate::world::{World, wait_for};
 /// Stands before the real `pg_dump` and does what `/tmp/stub` says.
 const STUB: &str = r#"#!/bin/sh
 for real in /usr/lib/postgresql/*/bin/pg_dump /usr/local/bin/real-pg_dump; do [ -x "$real" ] && break; done
-case "$1" in --version) exec "$real" "$@" ;; esac
-case "$(cat /tmp/stub 2>/dev/null)" in
+mode=$(cat /tmp/stub 2>/dev/null)
+case "$mode $1" in
+  "broken --version") echo "pg_dump: error while loading shared libraries" >&2; exit 3 ;;
+  "chatty --version") echo "ERROR: ld.so: object cannot be preloaded" >&2; exec "$real" "$@" ;;
+  "mute --version") sleep 98765 ;;
+  *--version) exec "$real" "$@" ;;
+esac
+case "$mode" in
   half-1) "$real" "$@" | head -c 3000000; echo "pg_dump: error: connection lost" >&2; exit 1 ;;
   half-0) "$real" "$@" | head -c 3000000; exit 0 ;;
   less-1-byte) "$real" "$@" | head -c -1; exit 0 ;;
@@ -125,6 +131,30 @@ fn a_tool_that_is_not_there_is_named() {
     server.shell("rm -f /usr/bin/pg_dump").expect(0);
     let ran = world.ringbolt(&["backup"]).says("the image has no `pg_dump`");
     guarded.check(&world, ran, "`pg_dump` in container");
+}
+
+/// The tool is asked for its version in the same command as the server, by a shell.
+#[test]
+fn a_tool_that_does_not_tell_its_version_is_named() {
+    let world = World::new();
+    let server = stubbed(&world, &[("enable", "true"), ("stall", "2s")]);
+    let guarded = Guarded::new(&world);
+    for (mode, words) in [
+        ("broken", "failed with exit code 3: pg_dump: error while loading shared libraries"),
+        ("mute", "nothing came for 2.0s"),
+    ] {
+        server.shell(&format!("echo {mode} > /tmp/stub")).expect(0);
+        guarded.check(&world, world.ringbolt(&["backup"]), words);
+        nothing_runs(&server);
+    }
+    server.shell("echo chatty > /tmp/stub").expect(0);
+    let answer = world.ringbolt(&["--dry-run", "--json"]).expect(0).json();
+    let version = answer["sources"][0]["tool_version"].as_str().unwrap();
+    assert!(version.starts_with("pg_dump (PostgreSQL)") && !version.contains('\n'), "{version}");
+
+    server.shell("rm /bin/sh").expect(0);
+    let ran = world.ringbolt(&["--dry-run"]).expect(1);
+    ran.says("cannot ask `pg_dump` in container").says("the image needs `/bin/sh`");
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub use error::{CUT_HINT, DockerError};
 pub use events::Hint;
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 
+use std::sync::Arc;
+
 use bollard::API_DEFAULT_VERSION;
+use tokio::sync::OnceCell;
 
 /// Seconds until an unanswered call fails. Streams of output are not bound by it.
 const CALL_TIMEOUT: u64 = 60;
@@ -23,6 +26,8 @@ const CALL_TIMEOUT: u64 = 60;
 pub struct Docker {
     client: bollard::Docker,
     host: String,
+    /// Asked once: the answer counts all of the engine's containers and images.
+    host_name: Arc<OnceCell<String>>,
 }
 
 impl std::fmt::Debug for Docker {
@@ -48,7 +53,7 @@ impl Docker {
         let unreachable =
             |error| DockerError::Unreachable { host: host.to_owned(), source: Box::new(error) };
         let client = client.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
-        Ok(Self { client, host: host.to_owned() })
+        Ok(Self { client, host: host.to_owned(), host_name: Arc::default() })
     }
 
     /// The agreed API version, `1.41`.
@@ -58,6 +63,7 @@ impl Docker {
 
     /// The name of the engine's host, if whoever stands before the socket lets us ask.
     pub async fn host_name(&self) -> Option<String> {
-        self.client.info().await.ok().and_then(|info| info.name)
+        let ask = || async { self.client.info().await.ok().and_then(|info| info.name).ok_or(()) };
+        self.host_name.get_or_try_init(ask).await.ok().cloned()
     }
 }

@@ -5,8 +5,11 @@
 //! matches on an engine's name.
 
 pub mod postgres;
+mod tool;
 
 use std::fmt::Debug;
+
+pub use tool::ToolError;
 
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Plan,
@@ -24,13 +27,19 @@ pub trait Engine: Debug + Send + Sync {
     /// What a container's own environment says about user, password and databases.
     fn defaults(&self, env: &Environment) -> Defaults;
 
-    /// Asks a server who it is and what it holds. Read the answer with [`Engine::read_probe`].
+    /// Asks a server who it is and what it holds, and the tool that [`Engine::dump`] runs for its
+    /// version. Read the answer with [`Engine::read_probe`].
+    ///
+    /// It is one command, because starting one in a container costs the host several times what the
+    /// command then does. Most clients can start another program (`psql` by backquotes, `mysql` by
+    /// `system`, `sqlite3` by `.shell`, `mongosh` by Node's `child_process`); for others it is `sh -c`.
+    /// Either way the shell's text is a constant (`tool.rs`): what users wrote reaches the client by
+    /// its arguments, its input and its environment alone.
     fn probe(&self, access: &Access) -> Command;
 
-    fn read_probe(&self, answer: &[u8]) -> Result<Server, EngineError>;
-
-    /// Prints the version of the tool that [`Engine::dump`] runs.
-    fn tool_version(&self) -> Command;
+    /// Reads the answer. A tool that is not there makes no error of it: who only wants the server
+    /// does not need the tool.
+    fn read_probe(&self, answer: &[u8]) -> Result<Probed, EngineError>;
 
     /// Describes the dump of one part.
     fn dump(&self, access: &Access, part: &Part, scope: &Scope, server: &Server) -> Dump;
@@ -116,6 +125,14 @@ impl<'a> Access<'a> {
     pub fn of(plan: &'a Plan) -> Self {
         Self { user: &plan.user, password: plan.password.as_ref() }
     }
+}
+
+/// What a probe found out.
+#[derive(Debug)]
+pub struct Probed {
+    pub server: Server,
+    /// The version of the tool that dumps it, as the tool spells it.
+    pub tool: Result<String, ToolError>,
 }
 
 /// How and how much of a database is dumped.

@@ -138,6 +138,8 @@ pub enum JobError {
     Differs { expected: Vec<TableRows>, found: Vec<TableRows> },
     #[error("the restored database has {found} large objects, the dump has {expected}")]
     LargeObjects { expected: u64, found: u64 },
+    #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
+    NoShell { program: &'static str, container: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
     UnknownEngine(String),
     #[error("the hook {when} the backup failed: {source}")]
@@ -240,6 +242,10 @@ impl Explain for JobError {
                 Some("drop the empty database: a new one is made as it was".to_owned())
             }
             Self::GlobalsNamed(_) => Some("leave `--database` away".to_owned()),
+            Self::NoShell { .. } => Some(
+                "the image needs `/bin/sh`: without it, no command could be ended either"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

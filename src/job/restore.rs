@@ -58,7 +58,7 @@ pub async fn run(
     let probe = target.engine.probe(&target.access());
     let answer = transport::answer(transport.as_ref(), &probe).await;
     let answer = answer.map_err(|error| advised(target.engine, error))?;
-    let server = target.engine.read_probe(&answer)?;
+    let server = target.engine.read_probe(&answer)?.server;
     if server.major < manifest.server_major {
         let (from, to) = (manifest.server_major, server.major);
         return Err(JobError::Downgrade { id, from, container, to });

@@ -2,9 +2,9 @@
 //! backup and every survey begins.
 
 use super::{Context, JobError, advised, engine_named, random};
-use crate::engine::{Access, Engine};
+use crate::engine::{Access, Engine, Probed, ToolError};
 use crate::model::{Plan, Server};
-use crate::transport::{self, Limits, Transport};
+use crate::transport::{self, Limits, Transport, TransportError};
 
 /// A server that answered.
 #[derive(Debug)]
@@ -26,8 +26,20 @@ pub(super) async fn open(
         transport::open(&context.docker, &plan.workload, &context.secrets, random(), limits)?;
     let probe = engine.probe(&Access::of(plan));
     let answer = transport::answer(transport.as_ref(), &probe).await;
-    let server = engine.read_probe(&answer.map_err(|error| advised(engine, error))?)?;
-    let tool = transport::answer(transport.as_ref(), &engine.tool_version()).await?;
-    let tool_version = String::from_utf8_lossy(&tool).trim().to_owned();
+    let answer = answer.map_err(|error| advised(engine, error))?;
+    let Probed { server, tool } = engine.read_probe(&answer)?;
+    let tool_version = tool.map_err(|error| no_tool(error, &plan.workload.name))?;
     Ok(Session { engine, transport, server, tool_version })
+}
+
+/// Without its tool, a dump need not begin. It failed in the container like any other command.
+fn no_tool(error: ToolError, container: &str) -> JobError {
+    let container = container.to_owned();
+    match error {
+        ToolError::Failed { program, code, said } => {
+            let program = program.to_owned();
+            TransportError::Failed { program, container, code, stderr: said }.into()
+        }
+        ToolError::NoShell { program } => JobError::NoShell { program, container },
+    }
 }

@@ -10,8 +10,8 @@ mod sql;
 mod text;
 
 use super::{
-    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Restore, Scope,
-    Validator,
+    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Probed, Restore,
+    Scope, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, Part, Patterns, SecretRef,
@@ -48,6 +48,9 @@ const PROVIDERS_SINCE: u32 = 15;
 /// The database that every cluster has for those who only want to ask.
 const MAINTENANCE: &str = "postgres";
 
+/// What dumps a database.
+const TOOL: &str = "pg_dump";
+
 /// The PostgreSQL engine, for servers from version 10.
 #[derive(Debug)]
 pub struct Postgres;
@@ -76,22 +79,18 @@ impl Engine for Postgres {
     }
 
     fn probe(&self, access: &Access) -> Command {
-        ask(access, MAINTENANCE, queries::PROBE)
+        ask(access, MAINTENANCE, &queries::probe(TOOL))
     }
 
-    fn read_probe(&self, answer: &[u8]) -> Result<Server, EngineError> {
-        queries::read_probe(answer)
-    }
-
-    fn tool_version(&self) -> Command {
-        Command::new(["pg_dump", "--version"])
+    fn read_probe(&self, answer: &[u8]) -> Result<Probed, EngineError> {
+        queries::read_probe(answer, TOOL)
     }
 
     fn dump(&self, access: &Access, part: &Part, scope: &Scope, server: &Server) -> Dump {
         match part {
             // Compression is ours: the dump stays countable, and one codec serves every engine.
             Part::Database(name) => {
-                let command = connect(Command::new(["pg_dump"]), access)
+                let command = connect(Command::new([TOOL]), access)
                     .arg(format!("--format={}", scope.format))
                     .arg("--compress=0");
                 let (command, warnings) = only(command, scope.patterns);

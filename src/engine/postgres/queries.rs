@@ -5,12 +5,19 @@
 use serde::Deserialize;
 
 use super::sql::{identifier, literal};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Probed, tool};
 use crate::model::{Database, DatabaseName, DatabaseSetting, Facts, Grant, Server, TableRows};
 
+/// Asks the server and, by psql's backquotes, the tool beside it. What a shell printed is a value that
+/// psql quotes. <https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-META-COMMANDS>
+pub(super) fn probe(tool: &'static str) -> String {
+    format!("\\set tool `{}`\n{PROBE}", tool::question(tool))
+}
+
 /// Works from PostgreSQL 10; columns that only newer servers have are read by way of `to_jsonb`.
-pub(super) const PROBE: &str = r"
+const PROBE: &str = r"
 SELECT json_build_object(
+  'tool', :'tool',
   'version', current_setting('server_version'),
   'number', current_setting('server_version_num')::int,
   'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -64,6 +71,7 @@ SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384)
 
 #[derive(Deserialize)]
 struct ProbeAnswer {
+    tool: String,
     version: String,
     number: u32,
     superuser: bool,
@@ -88,7 +96,7 @@ struct DatabaseAnswer {
     grants: Option<Vec<Grant>>,
 }
 
-pub(super) fn read_probe(answer: &[u8]) -> Result<Server, EngineError> {
+pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, EngineError> {
     let answer: ProbeAnswer = serde_json::from_slice(answer).map_err(EngineError::Answer)?;
     let database = |database: DatabaseAnswer| Database {
         name: database.name,
@@ -104,14 +112,15 @@ pub(super) fn read_probe(answer: &[u8]) -> Result<Server, EngineError> {
         grants: database.grants,
         bytes: database.bytes.unwrap_or_default(),
     };
-    Ok(Server {
+    let server = Server {
         version: answer.version,
         major: answer.number / 10_000,
         superuser: answer.superuser,
         roles: answer.roles,
         tablespaces: answer.tablespaces,
         databases: answer.databases.into_iter().map(database).collect(),
-    })
+    };
+    Ok(Probed { server, tool: tool::read(tool, &answer.tool) })
 }
 
 /// Settings whose value is a list that is quoted already.
