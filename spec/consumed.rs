@@ -215,6 +215,9 @@ fn every_setting_has_an_effect() {
     seen.check("labels.prefix", nobody.stderr.contains("nobody-has-this.enable=true"));
     let nowhere = run(&["--dry-run", "--set", "docker.host=unix:///nowhere"]).expect(3);
     seen.check("docker.host", nowhere.stderr.contains("unix:///nowhere"));
+    for (key, effect) in crate::docker::effects(&world) {
+        seen.check(key, effect);
+    }
 
     // The policy: what a label may say without it, it may not say under it, or the other way round.
     let labels = [

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::docker::Docker;
-use crate::job::{Context, Event, JobError};
+use crate::docker::{Endpoint, TlsError};
+use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
 use crate::pipeline::{Identities, Recipients};
@@ -37,6 +37,7 @@ impl App {
             }
         }
         check_recipients(&settings, &mut problems);
+        problems.extend(check_docker(&settings));
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => Ok(Self { settings, rules, stores }),
             Ok(_) => Err(problems),
@@ -47,14 +48,14 @@ impl App {
     /// Connects to Docker.
     ///
     /// # Errors
-    /// [`JobError::Docker`] if it is not reachable.
+    /// [`JobError::Docker`] if it is not reachable, or one side does not trust the other.
     pub async fn connect(
         &self,
         stop: Stop,
         watcher: Arc<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Context, JobError> {
         Ok(Context {
-            docker: Docker::connect(&self.settings.docker.host).await?,
+            docker: job::connect(&self.settings.docker).await?,
             stores: self.stores.clone(),
             rules: Arc::new(self.rules.clone()),
             secrets: self.settings.secrets.directory.clone(),
@@ -77,4 +78,12 @@ fn check_recipients(settings: &Settings, problems: &mut Vec<Problem>) {
             problems.push(problem.key(key).see("`ringbolt keygen --help`"));
         }
     }
+}
+
+/// Finds certificates and keys that no connection can be made with. Docker is not asked.
+fn check_docker(settings: &Settings) -> Option<Problem> {
+    let TlsError { setting, fault } = Endpoint::read(&settings.docker).err()?;
+    let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}"));
+    let message = format!("{fault}{}; {}", cause.unwrap_or_default(), fault.hint());
+    Some(Problem::new(&settings.origin(setting), message).key(setting))
 }

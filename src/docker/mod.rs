@@ -1,17 +1,27 @@
 //! The Docker edge: one connection, containers as workloads, commands inside containers.
 //!
-//! Every type of bollard stops here. It knows nothing of databases or backups.
+//! Every type of bollard, and of TLS below it, stops here. It knows nothing of databases or backups,
+//! and never connects again by itself: whoever watches decides when.
 
 mod about;
+mod endpoint;
 mod error;
 mod exec;
+mod handshake;
+mod tls;
 mod workloads;
 
+use std::time::Duration;
+
+use bollard::errors::Error;
+use jiff::Timestamp;
+
 pub use about::About;
+pub use endpoint::Endpoint;
 pub use error::{CUT_HINT, DockerError};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
-
-use bollard::API_DEFAULT_VERSION;
+pub use handshake::Refusal;
+pub use tls::{Certificate, TlsError, TlsFault};
 
 /// Seconds until an unanswered call fails. Streams of output are not bound by it.
 const CALL_TIMEOUT: u64 = 60;
@@ -20,33 +30,34 @@ const CALL_TIMEOUT: u64 = 60;
 #[derive(Clone)]
 pub struct Docker {
     client: bollard::Docker,
-    host: String,
+    endpoint: Endpoint,
 }
 
 impl std::fmt::Debug for Docker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Docker").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Docker").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
 impl Docker {
-    /// Connects to `unix:///path` or `tcp://host:port` and agrees on the newest API version that
-    /// both sides speak.
+    /// Connects and agrees on the newest API version that both sides speak: connecting again, after
+    /// an engine was upgraded, agrees anew.
     ///
     /// # Errors
-    /// [`DockerError::Host`] for any other address, [`DockerError::Unreachable`] if nobody answers.
-    pub async fn connect(host: &str) -> Result<Self, DockerError> {
-        let client = if let Some(path) = host.strip_prefix("unix://") {
-            bollard::Docker::connect_with_unix(path, CALL_TIMEOUT, API_DEFAULT_VERSION)
-        } else if host.starts_with("tcp://") {
-            bollard::Docker::connect_with_http(host, CALL_TIMEOUT, API_DEFAULT_VERSION)
-        } else {
-            return Err(DockerError::Host(host.to_owned()));
-        };
-        let unreachable =
-            |error| DockerError::Unreachable { host: host.to_owned(), source: Box::new(error) };
-        let client = client.map_err(unreachable)?.negotiate_version().await.map_err(unreachable)?;
-        Ok(Self { client, host: host.to_owned() })
+    /// [`DockerError::Tls`] if our own certificate has expired by `now`, [`DockerError::Refused`] if
+    /// one side does not trust the other, [`DockerError::Unreachable`] if nobody answers.
+    pub async fn connect(endpoint: &Endpoint, now: Timestamp) -> Result<Self, DockerError> {
+        endpoint.check(now)?;
+        let unreachable = |error| DockerError::unreachable(endpoint, error);
+        let client = endpoint.client(CALL_TIMEOUT).map_err(unreachable)?;
+        let limit = Duration::from_secs(CALL_TIMEOUT);
+        match within(limit, client.negotiate_version()).await {
+            Ok(client) => Ok(Self { client, endpoint: endpoint.clone() }),
+            Err(error) => match endpoint.refusal(&error).await {
+                Some(source) => Err(DockerError::Refused { host: endpoint.to_string(), source }),
+                None => Err(unreachable(error)),
+            },
+        }
     }
 
     /// The agreed API version, `1.41`.
@@ -58,4 +69,12 @@ impl Docker {
     pub async fn host_name(&self) -> Option<String> {
         self.client.info().await.ok().and_then(|info| info.name)
     }
+}
+
+/// bollard's own time limit ends with the head of an answer; this one holds for all of it.
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::RequestTimeoutError))
 }
