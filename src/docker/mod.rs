@@ -52,7 +52,7 @@ impl Docker {
         let client = endpoint.client(CALL_TIMEOUT).map_err(unreachable)?;
         let limit = Duration::from_secs(CALL_TIMEOUT);
         match within(limit, client.negotiate_version()).await {
-            Ok(client) => Ok(Self { client, endpoint: endpoint.clone() }),
+            Ok(client) => Ok(Self { client: pinned(client), endpoint: endpoint.clone() }),
             Err(error) => match endpoint.refusal(&error).await {
                 Some(source) => Err(DockerError::Refused { host: endpoint.to_string(), source }),
                 None => Err(unreachable(error)),
@@ -77,4 +77,19 @@ async fn within<T>(
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::RequestTimeoutError))
+}
+
+/// Says the agreed version in every call. bollard asks for it and then leaves it out, which makes
+/// an engine answer in its newest one.
+fn pinned(client: bollard::Docker) -> bollard::Docker {
+    let version = client.client_version();
+    client.with_request_modifier(move |mut request| {
+        let said = request.uri().to_string();
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let host = said.strip_suffix(path).unwrap_or_default();
+        *request.uri_mut() = format!("{host}/v{version}{path}")
+            .parse()
+            .expect("an address with a version in its path is an address");
+        request
+    })
 }
