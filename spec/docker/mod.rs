@@ -1,8 +1,9 @@
 //! The way to Docker: TLS that works with the right certificates, says why it does not with others,
-//! and never falls back to a plain call.
+//! and never falls back to a plain call; and hints that something happened.
 
 mod certificates;
 mod engine;
+mod events;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};

@@ -20,6 +20,8 @@ pub enum DockerError {
     Call { call: &'static str, container: String, source: Box<bollard::errors::Error> },
     #[error("cannot list containers")]
     List(#[source] Box<bollard::errors::Error>),
+    #[error("cannot watch what happens to containers")]
+    Watch(#[source] Box<bollard::errors::Error>),
     #[error("Docker does not answer a question about itself")]
     Asked(#[source] Box<bollard::errors::Error>),
     #[error("there is no container `{0}`")]
@@ -54,9 +56,11 @@ impl Explain for DockerError {
         match self {
             Self::Tls(_) | Self::NoContainer(_) => ErrorKind::Usage,
             Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
-            Self::Call { .. } | Self::List(_) | Self::Asked(_) | Self::Cut { .. } => {
-                ErrorKind::Failed
-            }
+            Self::Call { .. }
+            | Self::List(_)
+            | Self::Watch(_)
+            | Self::Asked(_)
+            | Self::Cut { .. } => ErrorKind::Failed,
         }
     }
 
@@ -72,9 +76,10 @@ impl Explain for DockerError {
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
-            Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => {
-                Some(refused_hint(source).to_owned())
-            }
+            Self::Call { source, .. }
+            | Self::List(source)
+            | Self::Watch(source)
+            | Self::Asked(source) => Some(refused_hint(source).to_owned()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The Docker edge: one connection, containers as workloads, commands inside containers.
+//! The Docker edge: one connection, containers as workloads, commands inside containers, hints that
+//! something happened.
 //!
 //! Every type of bollard, and of TLS below it, stops here. It knows nothing of databases or backups,
 //! and never connects again by itself: whoever watches decides when.
@@ -6,6 +7,7 @@
 mod about;
 mod endpoint;
 mod error;
+mod events;
 mod exec;
 mod handshake;
 mod tls;
@@ -19,12 +21,15 @@ use jiff::Timestamp;
 pub use about::About;
 pub use endpoint::Endpoint;
 pub use error::{CUT_HINT, DockerError};
+pub use events::{Hint, Hints};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 pub use handshake::Refusal;
 pub use tls::{Certificate, TlsError, TlsFault};
 
 /// Seconds until an unanswered call fails. Streams of output are not bound by it.
 const CALL_TIMEOUT: u64 = 60;
+/// How long an engine may take to say that it is there: it has nothing to look up for that.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection to a Docker engine.
 #[derive(Clone)]
@@ -58,6 +63,15 @@ impl Docker {
                 None => Err(unreachable(error)),
             },
         }
+    }
+
+    /// Asks whether the engine is there.
+    ///
+    /// # Errors
+    /// [`DockerError::Unreachable`] if it does not say so within ten seconds.
+    pub async fn ping(&self) -> Result<(), DockerError> {
+        let unreachable = |error| DockerError::unreachable(&self.endpoint, error);
+        within(PING_TIMEOUT, self.client.ping()).await.map(drop).map_err(unreachable)
     }
 
     /// The agreed API version, `1.41`.
