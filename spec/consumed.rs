@@ -56,9 +56,9 @@ fn every_label_has_an_effect() {
         ("job.timed.timezone", "Asia/Tokyo"),
         ("job.few.keep", "last=1"),
         ("job.late.rpo", "1s"),
-        ("job.short.timeout", "1s"),
+        ("job.short.timeout", "8s"),
         ("job.short.hook.before", r#"["sleep", "30"]"#),
-        ("job.silent.stall", "1s"),
+        ("job.silent.stall", "8s"),
         ("job.silent.hook.before", r#"["sleep", "30"]"#),
         ("job.silent.hook.after", r#"["touch", "/tmp/after"]"#),
         ("job.first.priority", "critical"),
@@ -135,7 +135,7 @@ fn every_label_has_an_effect() {
     seen.check("rpo", dry("shop-late")["overdue"] == true && dry("shop")["overdue"] == false);
     seen.check("timeout", failure("shop-short").contains("the time it may take is over"));
     seen.check("hook.before", failure("shop-short").contains("the hook before the backup"));
-    seen.check("stall", failure("shop-silent").contains("nothing came for 1.0s"));
+    seen.check("stall", failure("shop-silent").contains("nothing came for 8.0s"));
     seen.check("hook.after", server.shell("test -e /tmp/after").code == Some(0));
     seen.check("priority", place("shop-first") == Some(0));
     seen.check("after", place("shop-last") > place("shop-only"));
@@ -177,7 +177,7 @@ fn every_setting_has_an_effect() {
         ("job.file.password", "secret:db"),
         ("job.team.encrypt", "team"),
     ];
-    world.postgres("db", &labels, &[]);
+    let server = world.postgres("db", &labels, &[]);
     std::fs::write(world.folder.join("db"), "s3cret-pass").unwrap();
     let away = format!("file://{}", world.folder.join("away").display());
     let flags = [
@@ -219,6 +219,17 @@ fn every_setting_has_an_effect() {
         seen.check(key, effect);
     }
 
+    let fixed = ["--set", "sources.named.container=", "--set", "sources.named.compress=gzip:2"];
+    let fixed = fixed.map(|flag| match flag {
+        "sources.named.container=" => format!("{flag}{}", server.name),
+        other => other.to_owned(),
+    });
+    let fixed: Vec<&str> = fixed.iter().map(String::as_str).collect();
+    let named = run(&[&["--dry-run", "--json"], &fixed[..]].concat()).expect(0).json();
+    let named = of(&named["sources"], "source", "named");
+    seen.check("sources.<name>.container", named["container"] == server.name.as_str());
+    seen.check("sources.<name>.<label>", named["codec"] == "gzip:2");
+
     // The policy: what a label may say without it, it may not say under it, or the other way round.
     let labels = [
         ("enable", "true"),
@@ -249,6 +260,8 @@ fn every_setting_has_an_effect() {
     seen.check("labels.policy.literal_passwords", allowed);
 
     for setting in SETTINGS {
-        assert!(seen.0.contains(setting.key), "nobody looks for setting `{}`", setting.key);
+        let elsewhere = crate::life::SETTINGS_OF_LIFE.contains(&setting.key);
+        let looked = seen.0.contains(setting.key) || elsewhere;
+        assert!(looked, "nobody looks for setting `{}`", setting.key);
     }
 }

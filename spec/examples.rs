@@ -6,8 +6,10 @@ use std::process::Command;
 
 use figment::Figment;
 use figment::providers::{Format as _, Yaml};
+use ringbolt::app::App;
 use ringbolt::labels::resolve;
 use ringbolt::model::Workload;
+use ringbolt::settings::Written;
 use serde_json::Value;
 
 use crate::world::{Ran, World, docker};
@@ -21,10 +23,19 @@ fn default_of(text: &str) -> &str {
 }
 
 fn strings(service: &Value, key: &str) -> BTreeMap<String, String> {
-    let pairs = service[key].as_object().into_iter().flatten();
-    pairs
-        .map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned()))
-        .collect()
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    match &service[key] {
+        Value::Array(items) => items.iter().map(|item| pair(item.as_str().unwrap())).collect(),
+        pairs => pairs
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), default_of(value.as_str().unwrap()).to_owned()))
+            .collect(),
+    }
 }
 
 /// The image that the demonstration has built, as a user who is in the socket's group and nothing else.
@@ -76,6 +87,19 @@ fn every_example_has_right_labels() {
 /// Reads a Compose file's labels with the real parser: no problem, and something to back up.
 #[track_caller]
 pub(crate) fn check_labels(compose: &Value, file: &str) {
+    // The settings of the example are right, too; the image brings the store.
+    let services = compose["services"].as_object().unwrap();
+    let mut environment = strings(&services["ringbolt"], "environment");
+    environment
+        .entry("RINGBOLT_STORES__LOCAL__URL".to_owned())
+        .or_insert_with(|| "file:///backups".to_owned());
+    let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let written = Written {
+        file: Some("/dev/null".into()),
+        environment: environment.collect(),
+        ..Written::default()
+    };
+    let rules = App::open(&written).unwrap_or_else(|problems| panic!("{file}: {problems:?}")).rules;
     let workload = |(name, service): (&String, &Value)| Workload {
         id: name.clone(),
         name: name.clone(),
@@ -86,8 +110,8 @@ pub(crate) fn check_labels(compose: &Value, file: &str) {
         running: true,
         created: String::new(),
     };
-    let workloads = compose["services"].as_object().unwrap().iter().map(workload).collect();
-    let fleet = resolve(&crate::labels::rules(&[]), workloads);
+    let workloads = services.iter().map(workload).collect();
+    let fleet = resolve(&rules, workloads);
     assert!(fleet.problems.is_empty(), "{file}: {:?}", fleet.problems);
     assert!(!fleet.plans.is_empty(), "{file} backs nothing up");
 }

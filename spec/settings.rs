@@ -63,11 +63,11 @@ fn beside(flag: &str) -> &'static [&'static str] {
 fn every_example_is_right_and_every_mistake_is_a_problem() {
     for setting in SETTINGS {
         let key = concrete(setting.key);
-        let url = "stores.own.url=file:///x";
+        let (url, container) = ("stores.own.url=file:///x", "sources.own.container=x");
         for example in setting.examples {
             let flag = format!("{key}={example}");
             let beside = beside(&flag);
-            let found = read(&[beside, &[STORE, url, &flag]].concat(), &[]).map(drop);
+            let found = read(&[beside, &[STORE, url, container, &flag]].concat(), &[]).map(drop);
             assert_eq!(found, Ok(()), "{flag}");
         }
         for mistake in setting.mistakes {
@@ -80,8 +80,14 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
             assert!(found[0].contains(&key) && found[0].contains("expected"), "{found:?}");
         }
         // Every text may be a name, a label or a secret; those have tests of their own.
-        let any =
-            ["defaults.<label>", "docker.tls.key", "encryption.identity", "labels.policy.refuse"];
+        let any = [
+            "defaults.<label>",
+            "docker.tls.key",
+            "encryption.identity",
+            "labels.policy.refuse",
+            "schedule.blackout",
+            "sources.<name>.<label>",
+        ];
         assert_eq!(any.contains(&setting.key), setting.mistakes.is_empty(), "{key}");
     }
 }

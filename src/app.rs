@@ -7,16 +7,19 @@ use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
 use crate::pipeline::{Identities, Recipients};
+use crate::schedule::{self, Blackout};
 use crate::settings::{self, Settings, Written};
 use crate::store::{self, Stores};
 use crate::transport::Stop;
 
 /// What the faces work with. Docker is reached only when a command needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct App {
     pub settings: Settings,
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     pub stores: Stores,
+    /// When no scheduled run begins.
+    pub blackout: Vec<Blackout>,
 }
 
 impl App {
@@ -25,21 +28,14 @@ impl App {
     pub fn open(written: &Written) -> Result<Self, Vec<Problem>> {
         let settings = settings::read(written)?;
         let mut problems = Vec::new();
-        let mut stores = Stores::new();
-        for (name, own) in &settings.stores {
-            match store::open(name.clone(), &own.url) {
-                Ok(store) => drop(stores.insert(name.clone(), store)),
-                Err(error) => {
-                    let key = format!("stores.{name}.url");
-                    let problem = Problem::new(&settings.origin(&key), error.to_string());
-                    problems.push(problem.key(key).suggest(error.hint()));
-                }
-            }
-        }
+        let stores = open_stores(&settings, &mut problems);
         check_recipients(&settings, &mut problems);
         problems.extend(check_docker(&settings));
+        let blackout = read_blackout(&settings, &mut problems);
         match Rules::new(&settings) {
-            Ok(rules) if problems.is_empty() => Ok(Self { settings, rules, stores }),
+            Ok(rules) if problems.is_empty() => {
+                Ok(Self { settings, rules: Arc::new(rules), stores, blackout })
+            }
             Ok(_) => Err(problems),
             Err(found) => Err([problems, found].concat()),
         }
@@ -57,13 +53,28 @@ impl App {
         Ok(Context {
             docker: job::connect(&self.settings.docker).await?,
             stores: self.stores.clone(),
-            rules: Arc::new(self.rules.clone()),
+            rules: self.rules.clone(),
             secrets: self.settings.secrets.directory.clone(),
             identities: Identities::default(),
             stop,
             watcher,
         })
     }
+}
+
+fn open_stores(settings: &Settings, problems: &mut Vec<Problem>) -> Stores {
+    let mut stores = Stores::new();
+    for (name, own) in &settings.stores {
+        match store::open(name.clone(), &own.url) {
+            Ok(store) => drop(stores.insert(name.clone(), store)),
+            Err(error) => {
+                let key = format!("stores.{name}.url");
+                let problem = Problem::new(&settings.origin(&key), error.to_string());
+                problems.push(problem.key(key).suggest(error.hint()));
+            }
+        }
+    }
+    stores
 }
 
 /// Finds public keys that nothing can be encrypted to: now, and not in the first backup.
@@ -86,4 +97,19 @@ fn check_docker(settings: &Settings) -> Option<Problem> {
     let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}"));
     let message = format!("{fault}{}; {}", cause.unwrap_or_default(), fault.hint());
     Some(Problem::new(&settings.origin(setting), message).key(setting))
+}
+
+fn read_blackout(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Blackout> {
+    let mut windows = Vec::new();
+    for text in &settings.schedule.blackout {
+        match schedule::read_blackout(text) {
+            Ok(window) => windows.push(window),
+            Err(wrong) => {
+                let key = "schedule.blackout";
+                let problem = Problem::new(&settings.origin(key), wrong);
+                problems.push(problem.key(key).value(text));
+            }
+        }
+    }
+    windows
 }

@@ -14,5 +14,6 @@ pub mod pipeline;
 pub mod retention;
 pub mod schedule;
 pub mod settings;
+pub mod sidecar;
 pub mod store;
 pub mod transport;

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::world::World;
 
@@ -69,7 +71,7 @@ fn mangle(mut client: &UnixStream, from: &[u8], to: &[u8]) -> Option<()> {
     let (mut asking, mut asked) = (client.try_clone().ok()?, docker.try_clone().ok()?);
     std::thread::spawn(move || std::io::copy(&mut asking, &mut asked));
     let mut answer = Vec::new();
-    let mut piece = [0; 64 * 1024];
+    let mut piece = vec![0; 64 * 1024];
     loop {
         let read = (&docker).read(&mut piece).ok().filter(|read| *read > 0)?;
         answer.extend_from_slice(&piece[..read]);
@@ -81,6 +83,56 @@ fn mangle(mut client: &UnixStream, from: &[u8], to: &[u8]) -> Option<()> {
         let ready = answer.drain(..answer.len() - rest).collect::<Vec<u8>>();
         client.write_all(&ready).ok()?;
     }
+}
+
+/// A door before the Docker socket that can be shut: what is open is cut, what knocks is sent away.
+pub(crate) struct Gate {
+    pub(crate) address: String,
+    shut: Arc<AtomicBool>,
+    open: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Gate {
+    pub(crate) fn close(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        for stream in self.open.lock().unwrap().drain(..) {
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+
+    pub(crate) fn open(&self) {
+        self.shut.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Begins to listen for `world`.
+pub(crate) fn gate(world: &World) -> Gate {
+    let socket = world.socket("gate");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (shut, open) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let gate = Gate { address: format!("unix://{}", socket.display()), shut, open };
+    let (shut, open) = (gate.shut.clone(), gate.open.clone());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            if shut.load(Ordering::SeqCst) {
+                continue;
+            }
+            let docker = UnixStream::connect("/var/run/docker.sock").unwrap();
+            let mut known = open.lock().unwrap();
+            known.extend([client.try_clone().unwrap(), docker.try_clone().unwrap()]);
+            let (mut from, mut to) = (client.try_clone().unwrap(), docker.try_clone().unwrap());
+            std::thread::spawn(move || {
+                std::io::copy(&mut from, &mut to).ok();
+                to.shutdown(Shutdown::Write).ok();
+            });
+            std::thread::spawn(move || {
+                std::io::copy(&mut &docker, &mut &client).ok();
+                client.shutdown(Shutdown::Both).ok();
+            });
+        }
+    });
+    gate
 }
 
 /// One connection carries one call: the client keeps none open.

@@ -46,7 +46,7 @@ fn a_source_has_several_schedules_and_they_replace_the_default() {
     let own =
         [("ringbolt.schedule.night", "0 3 * * *"), ("ringbolt.schedule.noon", "0 12 * * 1-5")];
     assert_eq!(schedules(&plan(&flags, &own)), ["night=0 3 * * *", "noon=0 12 * * 1-5"]);
-    assert_eq!(schedules(&plan(&[], &[])), ["=manual"]);
+    assert_eq!(schedules(&plan(&[], &[])), ["=@daily"]);
     let wrong = problems(&[("ringbolt.enable", "true"), ("ringbolt.schedule.a/b", "@daily")]);
     assert!(wrong.len() == 1 && wrong[0].contains("is no id"), "{wrong:?}");
 }
@@ -257,6 +257,46 @@ fn tables_are_chosen_by_the_engine_s_own_patterns() {
     assert_eq!(plan.patterns.include, ["public.*"]);
     assert_eq!(plan.patterns.exclude, ["public.cache_*", "$(id)"]);
     assert_eq!(plan.patterns.exclude_data, ["a;b"]);
+}
+
+#[test]
+fn the_settings_can_say_what_nobody_can_label() {
+    let flags = [
+        "sources.shop.container=db",
+        "sources.shop.keep=last=3",
+        "sources.shop.schedule.night=0 3 * * *",
+        "sources.shop.job.sql.format=plain",
+        "sources.shop.hook.before=[\"true\"]",
+        "labels.policy.timeout=1h",
+    ];
+    let fleet = resolve(&rules(&flags), vec![workload("db", &[]), workload("other", &[])]);
+    assert_eq!(fleet.problems, Vec::<Problem>::new());
+    assert_eq!(names(&fleet), ["shop", "shop-sql"]);
+    let plan = &fleet.plans[0];
+    assert_eq!(
+        (plan.workload.name.as_str(), plan.keep.last, plan.schedules.len()),
+        ("db", Some(3), 1)
+    );
+    assert!(plan.hooks.before.is_some(), "the policy is for labels");
+
+    // Labels and settings may both speak of one container, under two names.
+    let fleet = resolve(&rules(&flags), vec![enabled("db", &[])]);
+    assert_eq!(names(&fleet), ["db", "shop", "shop-sql"]);
+    let twice = resolve(&rules(&flags), vec![enabled("db", &[("ringbolt.name", "shop")])]);
+    assert!(twice.problems[0].to_string().contains("which container `db` has already"));
+
+    for (flag, words) in [
+        ("sources.shop.kep=last=3", "did you mean `sources.shop.keep`?"),
+        ("sources.shop.keep=3", "`sources.shop.keep=3`: "),
+        ("sources.shop.password=hunter2", "`sources.shop.password`: a literal is refused"),
+        ("sources.two.container=dbb", "no such container; did you mean `db`?"),
+    ] {
+        let flags = [&flags[..1], &[flag]].concat();
+        let found = resolve(&rules(&flags), vec![workload("db", &[])]).problems;
+        let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(said.len() == 1 && said[0].contains(words), "{flag}: {said:?}");
+        assert!(!said[0].contains("hunter2"), "{said:?}");
+    }
 }
 
 #[test]

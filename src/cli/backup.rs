@@ -12,7 +12,7 @@ use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
-use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug};
+use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug, Trigger};
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -64,7 +64,7 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
         if context.stop.asked() {
             break;
         }
-        let report = backup::run(&context, plan).await;
+        let report = backup::run(&context, plan, Trigger::Manual).await;
         for (part, error) in &report.failures {
             let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             printer.say(&format!("{}{place} failed:", report.source));

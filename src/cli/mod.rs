@@ -13,6 +13,7 @@ mod migrate;
 mod printer;
 mod progress;
 mod restore;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The sidecar: back up every labelled source when it is due, until asked to stop
+    Run,
     /// Back up every labelled source, or those named, now
     Backup {
         /// Names of sources
@@ -321,6 +324,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Backup { sources, .. }) => {
             backup::run(&open()?, printer, stop, &sources).await
         }
+        Some(Command::Run) => run::run(open()?, written.clone(), printer, stop).await,
         Some(Command::Doctor) => doctor::run(&written, printer, stop).await,
         Some(Command::Labels { prefix, command }) => labels::run(printer, &prefix, command),
         Some(Command::Config { command: ConfigCommand::Schema }) => config::schema(printer),

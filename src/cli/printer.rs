@@ -12,18 +12,43 @@ use crate::model::{Explain, Problem};
 pub(super) struct Printer {
     pub(super) json: bool,
     quiet: bool,
-    /// Whether a person watches stderr.
-    terminal: bool,
+    talk: Talk,
+}
+
+/// How talk looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Talk {
+    /// A person watches: there may be a progress bar.
+    Terminal,
+    Lines,
+    /// Every line begins with the time.
+    Stamped,
 }
 
 impl Printer {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, terminal: io::stderr().is_terminal() }
+        let terminal = io::stderr().is_terminal();
+        Self { json, quiet, talk: if terminal { Talk::Terminal } else { Talk::Lines } }
+    }
+
+    /// A printer for whoever lives long: every line of talk begins with the time, and no bar is drawn.
+    pub(super) fn lines(self) -> Self {
+        Self { talk: Talk::Stamped, ..self }
+    }
+
+    /// Talk on a line of its own.
+    fn talk(self, text: &str) {
+        let stamp = if self.talk == Talk::Stamped {
+            format!("{} ", super::run::stamp())
+        } else {
+            String::new()
+        };
+        writeln!(io::stderr().lock(), "{stamp}{text}").ok();
     }
 
     /// Whether a progress bar would be seen and is wanted.
     pub(super) fn shows_progress(&self) -> bool {
-        self.terminal && !self.quiet
+        self.talk == Talk::Terminal && !self.quiet
     }
 
     /// Data, as it is. Ask for [`Printer::flush`] at its end.
@@ -68,12 +93,12 @@ impl Printer {
     /// Talk. A reader who hung up is no error of the work.
     pub(super) fn say(self, text: &str) {
         if !self.quiet {
-            writeln!(io::stderr().lock(), "{text}").ok();
+            self.talk(text);
         }
     }
 
     pub(super) fn problem(self, problem: &Problem) {
-        writeln!(io::stderr().lock(), "problem: {problem}").ok();
+        self.talk(&format!("problem: {problem}"));
     }
 
     /// An error with its causes on one line, and what to do on the next.
@@ -85,11 +110,11 @@ impl Printer {
     }
 
     pub(super) fn fault(self, text: &str) {
-        writeln!(io::stderr().lock(), "error: {text}").ok();
+        self.talk(&format!("error: {text}"));
     }
 
     pub(super) fn hint(self, text: &str) {
-        writeln!(io::stderr().lock(), "hint: {text}").ok();
+        self.talk(&format!("hint: {text}"));
     }
 }
 

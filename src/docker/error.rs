@@ -24,6 +24,8 @@ pub enum DockerError {
     Watch(#[source] Box<bollard::errors::Error>),
     #[error("Docker does not answer a question about itself")]
     Asked(#[source] Box<bollard::errors::Error>),
+    #[error("Docker tells no more what happens")]
+    EventsEnded,
     #[error("there is no container `{0}`")]
     NoContainer(String),
     #[error("the output of a command in container `{container}` was cut on its way through Docker")]
@@ -60,6 +62,7 @@ impl Explain for DockerError {
             | Self::List(_)
             | Self::Watch(_)
             | Self::Asked(_)
+            | Self::EventsEnded
             | Self::Cut { .. } => ErrorKind::Failed,
         }
     }
@@ -74,6 +77,7 @@ impl Explain for DockerError {
             Self::Tls(error) => Some(error.fault.hint().to_owned()),
             Self::Refused { source, .. } => Some(source.hint().to_owned()),
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
+            Self::EventsEnded => None,
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
             Self::Call { source, .. }

@@ -1,6 +1,6 @@
 //! Lists containers and turns what Docker says of them into workloads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
@@ -15,16 +15,23 @@ use crate::model::Workload;
 const INSPECTIONS: usize = 8;
 
 impl Docker {
-    /// Every container, running or not, that has a label beginning with `prefix` and a dot. The
-    /// list is not filtered by the engine: a mistyped key would fall through its filter unseen.
+    /// Every container, running or not, that has a label beginning with `prefix` and a dot, or one
+    /// of `names`. The list is not filtered by the engine: a mistyped key would fall through its
+    /// filter unseen.
     ///
     /// # Errors
     /// [`DockerError::List`], [`DockerError::Call`]. A container that vanishes meanwhile is none.
-    pub async fn workloads(&self, prefix: &str) -> Result<Vec<Workload>, DockerError> {
+    pub async fn workloads(
+        &self,
+        prefix: &str,
+        names: &BTreeSet<&str>,
+    ) -> Result<Vec<Workload>, DockerError> {
         let begin = format!("{prefix}.");
         let ours = |container: &ContainerSummary| {
             let labels = container.labels.iter().flat_map(HashMap::keys);
+            let named = |own: &String| names.contains(own.trim_start_matches('/'));
             labels.into_iter().any(|key| key.starts_with(&begin))
+                || container.names.iter().flatten().any(named)
         };
         let ids: Vec<String> =
             self.list().await?.into_iter().filter(ours).filter_map(|found| found.id).collect();

@@ -10,7 +10,7 @@ use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Scope};
-use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug};
+use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug, Trigger};
 use crate::pipeline::{Chain, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
@@ -28,6 +28,7 @@ pub struct Report {
 struct Run<'a> {
     context: &'a Context,
     plan: &'a Plan,
+    trigger: Trigger,
     recipients: Recipients,
     session: Session,
     limits: Limits,
@@ -35,9 +36,9 @@ struct Run<'a> {
 }
 
 /// Backs one source up. One part's failure does not stop the others; a panic stays in this run.
-pub async fn run(context: &Context, plan: &Plan) -> Report {
+pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     let own = (context.clone(), plan.clone());
-    let task = tokio::spawn(async move { parts(&own.0, &own.1).await });
+    let task = tokio::spawn(async move { parts(&own.0, &own.1, trigger).await });
     let mut report = task.await.unwrap_or_else(|panic| {
         let mut report = Report::new(plan);
         report.failures.push((None, JobError::Panicked(panic.to_string())));
@@ -56,9 +57,9 @@ impl Report {
     }
 }
 
-async fn parts(context: &Context, plan: &Plan) -> Report {
+async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     let mut report = Report::new(plan);
-    let (run, databases) = match begin(context, plan).await {
+    let (run, databases) = match begin(context, plan, trigger).await {
         Ok(begun) => begun,
         Err(error) => {
             report.failures.push((None, error));
@@ -76,6 +77,7 @@ async fn parts(context: &Context, plan: &Plan) -> Report {
 async fn begin<'a>(
     context: &'a Context,
     plan: &'a Plan,
+    trigger: Trigger,
 ) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
@@ -87,7 +89,7 @@ async fn begin<'a>(
     }
     let session = session::open(context, plan, &limits).await?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, recipients, session, limits, host };
+    let run = Run { context, plan, trigger, recipients, session, limits, host };
     let found = run.session.server.databases.iter().map(|database| database.name.clone());
     let databases: Vec<DatabaseName> = found.filter(|name| plan.databases.has(name)).collect();
     if plan.databases == Databases::All && databases.is_empty() {
@@ -282,7 +284,7 @@ impl Run<'_> {
             command: dump.command.argv,
             started_at,
             finished_at: now(),
-            trigger: "manual".to_owned(),
+            trigger: self.trigger.to_string(),
             codec: plan.codec,
             plain: sealed.plain,
             compressed: sealed.compressed,

@@ -51,8 +51,9 @@ pub struct StoreFinding {
 /// # Errors
 /// [`JobError::Docker`] if they cannot be listed.
 pub async fn fleet(context: &Context) -> Result<Fleet, JobError> {
-    let workloads = context.docker.workloads(context.rules.prefix.as_str()).await?;
-    Ok(labels::resolve(&context.rules, workloads))
+    let rules = &context.rules;
+    let workloads = context.docker.workloads(rules.prefix.as_str(), &rules.containers()).await?;
+    Ok(labels::resolve(rules, workloads))
 }
 
 /// Connects to every source's server as a backup would, and changes nothing. The answers come in the

@@ -7,6 +7,7 @@
 
 mod alias;
 pub mod dialect;
+mod fixed;
 pub mod migrate;
 mod order;
 mod read;

@@ -24,6 +24,8 @@ pub struct Fleet {
     pub problems: Vec<Problem>,
     /// Containers with labels of ours and no plan.
     pub unprotected: Vec<String>,
+    /// The runtime's ids of all workloads that run, whatever is wrong with their labels.
+    pub alive: Vec<String>,
 }
 
 /// A workload that something is restored into.
@@ -54,11 +56,25 @@ pub(super) struct Candidate {
 /// workloads: of two that claim one name, the one created first keeps it, unless only the other runs.
 pub fn resolve(rules: &Rules, mut workloads: Vec<Workload>) -> Fleet {
     workloads.sort_by(|a, b| (&a.created, &a.id).cmp(&(&b.created, &b.id)));
+    let alive = workloads.iter().filter(|workload| workload.running);
+    let alive = alive.map(|workload| workload.id.clone()).collect();
     let found = workloads.iter().flat_map(|workload| candidates(rules, workload));
     let mut candidates: Vec<Candidate> = found.collect();
+    for fixed in &rules.fixed {
+        match fixed.labelled(rules, &workloads) {
+            Ok((rules, workload)) => candidates.extend(self::candidates(&rules, &workload)),
+            Err(problem) => candidates.push(Candidate {
+                container: fixed.container().to_owned(),
+                running: false,
+                source: None,
+                plan: None,
+                problems: vec![*problem],
+            }),
+        }
+    }
     check_names(rules, &mut candidates);
     check_order(rules, &mut candidates);
-    let mut fleet = Fleet::default();
+    let mut fleet = Fleet { alive, ..Fleet::default() };
     let mut unprotected = BTreeSet::new();
     for candidate in candidates {
         match candidate.plan {
@@ -160,7 +176,7 @@ fn plan(
     let recipients = find_recipients(rules, &draft, workload, problems);
     let (engine, source, format, store) = (engine?, source?, format?, store?);
     let defaults = engine.defaults(&workload.env);
-    let manual = || BTreeMap::from([(None, Schedule::Manual)]);
+    let daily = || BTreeMap::from([(None, Schedule::Cron("@daily".to_owned()))]);
     Some(Plan {
         source,
         workload: workload.clone(),
@@ -173,7 +189,7 @@ fn plan(
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
         recipients,
         store,
-        schedules: if draft.schedules.is_empty() { manual() } else { draft.schedules },
+        schedules: if draft.schedules.is_empty() { daily() } else { draft.schedules },
         zone: draft.zone.unwrap_or(TimeZone::UTC),
         keep: draft.keep.unwrap_or_default(),
         rpo: draft.rpo,

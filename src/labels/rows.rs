@@ -172,7 +172,7 @@ pub static LABELS: &[Label] = &[
     Label {
         key: "schedule",
         expects: "cron (5 or 6 fields), `@daily`…, `every 6h`, `once 2026-12-01T03:00`, `manual`",
-        default: "`manual`",
+        default: "`@daily`",
         about: "When a backup is due. Further ones are `schedule.<id>`.",
         examples: &["0 3 * * *", "@daily", "every 6h", "once 2026-12-01T03:00", "manual"],
         mistakes: &["daily", "61 * * * *", "every 6", "* * *", "0 0 30 2 *", ""],

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fixed::{self, Fixed};
 use super::read::{Draft, read_value};
 use super::rows::LABELS;
 use super::values::Encrypt;
@@ -21,6 +22,7 @@ pub struct Rules {
     pub(super) store: Option<Slug>,
     pub(super) recipients: Vec<String>,
     pub(super) groups: BTreeMap<Slug, Vec<String>>,
+    pub(super) fixed: Vec<Fixed>,
 }
 
 impl Rules {
@@ -65,13 +67,21 @@ impl Rules {
             store,
             recipients: settings.encryption.recipients.clone(),
             groups: groups.clone(),
+            fixed: fixed::all(settings),
         })
+    }
+}
+
+impl Rules {
+    /// The containers that the settings name, labelled or not.
+    pub fn containers(&self) -> BTreeSet<&str> {
+        self.fixed.iter().map(Fixed::container).collect()
     }
 }
 
 /// What the operator says is not bound by what the operator lets labels say.
 fn defaults(settings: &Settings, problems: &mut Vec<Problem>) -> Draft {
-    let free = Policy { timeout: None, ..Settings::default().labels.policy };
+    let free = Policy::free();
     let mut draft = Draft::default();
     for (key, value) in &settings.defaults {
         let setting = format!("defaults.{key}");

@@ -1,11 +1,13 @@
 //! Schedules: reads the expressions that people write and says when they are due. Pure: the time
 //! and the zone are arguments, and the zones' rules are built in.
 
+mod blackout;
 mod cron;
 mod runs;
 mod zone;
 
-pub use runs::{next, period, upcoming};
+pub use blackout::{Blackout, read_blackout};
+pub use runs::{Due, due_until, next, period, upcoming};
 pub use zone::zone;
 
 use std::time::Duration;

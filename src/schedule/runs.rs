@@ -33,11 +33,43 @@ const PERIOD_RUNS: usize = 60;
 /// A run every minute for the whole [`PERIOD_TIME`]; a bound for those that are due every second.
 const PERIOD_MOST: usize = 32 * 24 * 60;
 
+/// Missed runs are counted up to here: a day and a half of a run every minute.
+const MOST_MISSED: u32 = 2000;
+
 /// When the schedule is next due, strictly after `after`; `None`: never again.
 ///
 /// For [`Schedule::Every`], `after` is the last run, or the time from which to count.
 pub fn next(schedule: &Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
     Runs::new(schedule, zone, after).next()
+}
+
+/// Due times that have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// The newest.
+    pub at: Timestamp,
+    /// How many came before it.
+    pub missed: u32,
+}
+
+/// What has become due after `after` and until `now`: one run makes up for all of it. `None`:
+/// nothing.
+pub fn due_until(
+    schedule: &Schedule,
+    zone: &TimeZone,
+    after: Timestamp,
+    now: Timestamp,
+) -> Option<Due> {
+    let mut due: Option<Due> = None;
+    for at in Runs::new(schedule, zone, after).take_while(|at| *at <= now) {
+        let missed = due.map_or(0, |earlier| earlier.missed + 1);
+        due = Some(Due { at, missed });
+        if missed == MOST_MISSED {
+            // Nobody wants to know it more exactly, and it must not take long to find out.
+            return Some(Due { at: now, missed });
+        }
+    }
+    due
 }
 
 /// The next `count` instants at which any of the schedules is due, in order, each once.

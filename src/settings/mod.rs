@@ -1,11 +1,12 @@
 //! Settings: defaults, then a file, then the environment, then flags. Reads them once, and says of
 //! each wrong one what is wrong and where it was written: all at once, never only the first.
 //!
-//! What a key means is one row in `table.rs`. Which stores can be opened, and what a label means, is
+//! What a key means is one row in `rows.rs`. Which stores can be opened, and what a label means, is
 //! known on other floors.
 
 mod docker;
 mod given;
+mod rows;
 mod schema;
 mod table;
 
@@ -19,10 +20,11 @@ use serde::Serialize;
 
 pub use docker::{DockerHost, DockerSettings, Pem, Scheme, TlsSettings};
 pub use given::Origin;
+pub use rows::SETTINGS;
 pub use schema::schema;
-pub use table::{SETTINGS, Setting, Shape};
+pub use table::{Setting, Shape};
 
-use crate::model::{Priority, Problem, Secret, Slug, nearest};
+use crate::model::{Priority, Problem, Secret, SecretRef, Slug, nearest};
 use given::Given;
 use table::Reader;
 
@@ -37,6 +39,9 @@ pub struct Settings {
     /// What every workload's labels say unless they say otherwise, by label. `labels/` reads them.
     pub defaults: BTreeMap<String, String>,
     pub stores: BTreeMap<Slug, StoreSettings>,
+    pub sources: BTreeMap<Slug, SourceSettings>,
+    pub schedule: ScheduleSettings,
+    pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
     pub secrets: SecretSettings,
     /// Every value that was given, for `config show`.
@@ -67,6 +72,34 @@ pub struct StoreSettings {
     pub url: String,
     /// Whether sources go there whose labels name no store.
     pub default: bool,
+    /// How many runs write to it at once; `None`: no limit.
+    pub concurrency: Option<usize>,
+}
+
+/// A source that no label names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// The container's name.
+    pub container: String,
+    /// What its labels would say, without the prefix. `labels/` reads them.
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    pub concurrency: usize,
+    pub jitter: Duration,
+    /// Windows as they were written; `schedule/` reads them.
+    pub blackout: Vec<String>,
+    pub retries: u32,
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmSettings {
+    /// 0: never.
+    pub failures: u32,
+    pub shrunk_percent: u8,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -125,9 +158,30 @@ impl Default for Settings {
             labels: LabelSettings { prefix, policy },
             defaults: BTreeMap::new(),
             stores: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            schedule: ScheduleSettings {
+                concurrency: 2,
+                jitter: Duration::ZERO,
+                blackout: Vec::new(),
+                retries: 3,
+                grace: Duration::from_secs(8),
+            },
+            alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
             shown: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// For what the operator says: everything may be said.
+    pub fn free() -> Self {
+        Self {
+            refuse: BTreeSet::new(),
+            literal_passwords: false,
+            priority: Priority::Critical,
+            timeout: None,
         }
     }
 }
@@ -248,7 +302,10 @@ fn apply(settings: &mut Settings, given: &Given) -> Result<(), Box<Problem>> {
             read(settings, source);
         }
     }
-    let masked = setting.is_secret() && !setting.is_file(&name);
+    let text = given.text().unwrap_or_default();
+    // Where a reference belongs, somebody may have written the password itself.
+    let literal = name.ends_with(".password") && text.parse::<SecretRef>().is_err();
+    let masked = literal || (setting.is_secret() && !setting.is_file(&name));
     let value = if masked { "(secret)".to_owned() } else { given.shown() };
     let (key, origin) = (name.clone(), place);
     settings.shown.insert(name, Effective { key, value, origin });
@@ -269,6 +326,13 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
             let message = format!("store `{name}` has no `url`");
             problems.push(Problem::new(&settings.origin(&place), message).key(key));
         }
+    }
+    for name in settings.sources.iter().filter(|(_, s)| s.container.is_empty()).map(|(n, _)| n) {
+        let known = settings.shown.values();
+        let written = known.filter(|shown| shown.key.starts_with(&format!("sources.{name}.")));
+        let place = written.map(|shown| shown.origin.as_str()).next().unwrap_or("settings");
+        let problem = Problem::new(place, format!("source `{name}` has no `container`"));
+        problems.push(problem.key(format!("sources.{name}.container")));
     }
     let marked: Vec<&Slug> =
         settings.stores.iter().filter(|(_, store)| store.default).map(|(name, _)| name).collect();

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{SETTINGS, Setting, Shape};
+use super::rows::SETTINGS;
+use super::table::{Setting, Shape};
 
 /// A JSON Schema (2020-12) of the settings file.
 pub fn schema() -> Value {
@@ -51,9 +52,9 @@ fn value(setting: &Setting) -> Value {
         Shape::Flag => json!({ "enum": [true, false, "true", "false"] }),
         Shape::List => json!({ "type": ["array", "string"], "items": { "type": scalar } }),
     };
-    // A default of all labels may be a list, as `stores` is.
-    if setting.key == "defaults.<label>" {
-        schema = json!({ "type": ["string", "number", "boolean", "array"] });
+    // A label may be written as a list, as `stores` is, and have dots of its own.
+    if setting.key.ends_with("<label>") {
+        schema = json!({ "type": ["string", "number", "boolean", "array", "object"] });
     }
     schema["description"] = format!("{} Expected: {}.", setting.about, setting.expects).into();
     schema["examples"] = json!(setting.examples);

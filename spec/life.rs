@@ -1,0 +1,308 @@
+//! The sidecar on a real engine: it finds, runs, survives what Docker does, and ends cleanly.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use crate::world::{Server, World, docker, wait_for};
+
+/// A sidecar that lives, and what it has said so far.
+struct Sidecar {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Sidecar {
+    fn start(world: &World, arguments: &[&str]) -> Self {
+        let mut command = world.command();
+        command.arg("run").args(arguments).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = Arc::new(Mutex::new(String::new()));
+        let hears = said.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                let mut said = hears.lock().unwrap();
+                said.push_str(&line.unwrap());
+                said.push('\n');
+            }
+        });
+        Self { child, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    fn wait(&self, words: &str) {
+        self.wait_times(words, 1);
+    }
+
+    #[track_caller]
+    fn wait_times(&self, words: &str, times: usize) {
+        let begin = std::time::Instant::now();
+        while self.said().matches(words).count() < times {
+            let patience = begin.elapsed() < std::time::Duration::from_mins(2);
+            assert!(patience, "`{words}` was not said {times} times:\n{}", self.said());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Asks for a clean end, and expects one.
+    #[track_caller]
+    fn end(mut self) -> String {
+        self.signal("TERM");
+        let code = self.child.wait().unwrap().code();
+        assert_eq!(code, Some(0), "{}", self.said());
+        self.wait("ringbolt ends");
+        self.said()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A server whose dump waits until the table's lock is given back.
+fn held(world: &World, labels: &[(&str, &str)]) -> Server {
+    let server = world.postgres("db", labels, &[]);
+    server.sql("keeper", "CREATE TABLE t AS SELECT 1 i");
+    hold(&server);
+    server
+}
+
+/// Locks the table until [`let_go`]. The session has to end well: PostgreSQL, being the first process
+/// of the container, takes an orphan's bad end for the crash of a backend of its own.
+fn hold(server: &Server) {
+    let lock = "rm -f /tmp/go; printf 'BEGIN; LOCK TABLE t;\n\\\\! while [ ! -e /tmp/go ]; do sleep 0.1; done\nCOMMIT;\n' |
+        psql --quiet --username=keeper >/dev/null 2>&1 &";
+    server.shell(lock).expect(0);
+    wait_for("the lock", || {
+        server.sql("keeper", "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass") == "1"
+    });
+}
+
+fn let_go(server: &Server) {
+    server.shell("touch /tmp/go").expect(0);
+}
+
+const EVERY_2_S: (&str, &str) = ("schedule", "*/2 * * * * *");
+
+#[test]
+fn it_backs_up_what_is_due_and_ends_when_asked() {
+    let world = World::new();
+    world.postgres("db", &[("enable", "true"), ("name", "shop"), EVERY_2_S], &[]);
+    world.postgres("bad", &[("enable", "true"), ("kep", "last=1")], &[]);
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("found 1 source, 1 labelled but UNPROTECTED");
+    sidecar.wait(&format!("ALARM unprotected {}-bad", world.prefix));
+    sidecar.wait_times("shop succeeded: 2 archives", 2);
+    let said = sidecar.end();
+    assert!(said.contains("shop begins (schedule)"), "{said}");
+    let archives = world.list();
+    assert!(archives.len() >= 4 && archives.len().is_multiple_of(2), "{said}");
+    world.ringbolt(&["verify"]).expect(0);
+    let show = world.ringbolt(&["show", "shop@latest", "--json"]).expect(0).json();
+    assert_eq!(show["manifest"]["trigger"], "schedule");
+}
+
+#[test]
+fn it_finds_what_comes_and_forgets_what_goes() {
+    let world = World::new();
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("found 0 sources");
+    // Long before the next full list, so Docker's hint was heard.
+    let server = world.postgres("db", &[("enable", "true"), ("name", "shop"), EVERY_2_S], &[]);
+    sidecar.wait("found 1 source");
+    sidecar.wait("shop succeeded");
+    docker(&["stop", "--time=1", &server.name]).expect(0);
+    sidecar.wait("found 0 sources, 1 labelled but UNPROTECTED");
+    sidecar.wait(&format!("ALARM unprotected {}", server.name));
+    docker(&["start", &server.name]).expect(0);
+    sidecar.wait_times("found 1 source", 2);
+    sidecar.wait(&format!("alarm ends: unprotected {}", server.name));
+    docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
+    sidecar.wait_times("found 0 sources", 3);
+    sidecar.end();
+}
+
+#[test]
+fn a_container_that_is_recreated_in_a_dump_has_one_job_afterwards() {
+    let world = World::new();
+    let labels = [("enable", "true"), ("name", "shop"), EVERY_2_S];
+    let server = held(&world, &labels);
+    let sidecar = Sidecar::start(&world, &[]);
+    wait_for("the dump", || server.processes().contains("pg_dump --"));
+    docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
+    world.postgres("db", &labels, &[]);
+    sidecar.wait("shop succeeded");
+    let said = sidecar.end();
+    let first = said.find("shop cancelled").or(said.find("shop failed"));
+    assert!(first < said.find("shop succeeded"), "{said}");
+    let begun = said.matches("shop begins").count();
+    let ended =
+        ["succeeded", "failed", "cancelled"].map(|w| said.matches(&format!("shop {w}")).count());
+    assert_eq!(begun, ended.iter().sum::<usize>(), "{said}");
+}
+
+#[test]
+fn a_lost_docker_is_found_again() {
+    let mut world = World::new();
+    world.postgres("db", &[("enable", "true"), ("name", "shop"), EVERY_2_S], &[]);
+    let gate = crate::faults::proxy::gate(&world);
+    world.docker_host = Some(gate.address.clone());
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("shop succeeded");
+    gate.close();
+    sidecar.wait("Docker is lost");
+    gate.open();
+    sidecar.wait("Docker is there again");
+    let before = sidecar.said().matches("shop succeeded").count();
+    sidecar.wait_times("shop succeeded", before + 1);
+    sidecar.end();
+}
+
+#[test]
+fn asked_to_stop_in_a_dump_it_lets_it_end_or_ends_it() {
+    let world = World::new();
+    let server = held(&world, &[("enable", "true"), ("name", "shop"), EVERY_2_S]);
+    let sidecar = Sidecar::start(&world, &["--set", "schedule.grace=60s"]);
+    wait_for("the dump", || server.processes().contains("pg_dump --"));
+    sidecar.signal("TERM");
+    sidecar.wait("asked to stop: 1 run may end");
+    let_go(&server);
+    sidecar.wait("shop succeeded: 2 archives");
+    sidecar.wait("ringbolt ends");
+    drop(sidecar);
+    assert_eq!(world.list().len(), 2);
+
+    hold(&server);
+    let sidecar = Sidecar::start(&world, &["--set", "schedule.grace=1s"]);
+    wait_for("the dump", || server.processes().contains("pg_dump --"));
+    let said = sidecar.end();
+    assert!(said.contains("shop cancelled"), "{said}");
+    assert!(!server.processes().contains("pg_dump"), "a dump is left in the container");
+    assert_eq!(world.list().len(), 2);
+    let leftovers = world.files().into_keys().filter(|name| name.contains(".tmp")).count();
+    assert_eq!(leftovers, 0);
+}
+
+#[test]
+fn settings_are_read_again_when_asked() {
+    let world = World::new();
+    world.postgres("db", &[("enable", "true"), ("name", "shop")], &[]);
+    let file = world.folder.join("ringbolt.toml");
+    std::fs::write(&file, "[schedule]\nconcurrency = 1\n").unwrap();
+    let path = file.display().to_string();
+    let sidecar = Sidecar::start(&world, &["--config", &path]);
+    sidecar.wait("found 1 source");
+    std::fs::write(&file, "[schedule]\nconcurency = 1\n[defaults]\nkeep = \"7\"\n").unwrap();
+    sidecar.signal("HUP");
+    sidecar.wait("did you mean `schedule.concurrency`?");
+    sidecar.wait("the settings are wrong, and stay as they were");
+    let right =
+        "[docker]\nhost = \"tcp://127.0.0.1:1\"\n[defaults]\nschedule = \"*/2 * * * * *\"\n";
+    std::fs::write(&file, right).unwrap();
+    sidecar.signal("HUP");
+    sidecar.wait("applied defaults.schedule, schedule.concurrency");
+    sidecar.wait("these need a restart: docker.host");
+    sidecar.wait("shop succeeded");
+    sidecar.end();
+}
+
+/// The settings whose effect [`every_setting_of_life_has_an_effect`] looks for.
+pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
+    "stores.<name>.concurrency",
+    "schedule.concurrency",
+    "schedule.jitter",
+    "schedule.blackout",
+    "schedule.retries",
+    "schedule.grace",
+    "alarms.failures",
+    "alarms.shrunk",
+];
+
+#[test]
+fn every_setting_of_life_has_an_effect() {
+    let world = World::new();
+    let start = |settings: &[&str]| {
+        let flags: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        Sidecar::start(&world, &flags)
+    };
+    // Three jobs of one server, whose dumps wait for a lock; what is at work is what is said.
+    let labels = [
+        ("enable", "true"),
+        ("name", "shop"),
+        ("schedule", "*/5 * * * * *"),
+        ("job.two.priority", "low"),
+        ("job.three.priority", "low"),
+    ];
+    let server = held(&world, &labels);
+    let begun = |settings: &[&str], expected: usize| {
+        let sidecar = start(&[settings, &["schedule.grace=1s"]].concat());
+        // When the first has gone past its first due time, every other that may begin has begun.
+        sidecar.wait_times("dumping", expected);
+        sidecar.wait_times("merged with a run that", 1);
+        let said = sidecar.end();
+        assert_eq!(said.matches(" begins (").count(), expected, "{settings:?}: {said}");
+        assert_eq!(said.matches(" cancelled").count(), expected, "grace is over: {said}");
+    };
+    begun(&["schedule.concurrency=1"], 1);
+    begun(&["schedule.concurrency=5"], 3);
+    begun(&["schedule.concurrency=5", "stores.local.concurrency=2"], 2);
+    let_go(&server);
+
+    let closed = start(&["schedule.blackout=00:00-12:00,12:00-23:59,23:59-00:00"]);
+    closed.wait("found 3 sources");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let said = closed.end();
+    assert!(!said.contains(" begins ("), "{said}");
+    let late = start(&["schedule.jitter=52w"]);
+    late.wait("found 3 sources");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let said = late.end();
+    assert!(!said.contains(" begins ("), "{said}");
+
+    // Failures: tried again or not, and an alarm after as many as was said.
+    server.shell("mv $(command -v pg_dump) /tmp/away").expect(0);
+    let failing = start(&["alarms.failures=2", "schedule.retries=0", "schedule.concurrency=5"]);
+    failing.wait("ALARM failing shop: its last 2 runs failed");
+    failing.end();
+    server.shell("mv /tmp/away /usr/lib/postgresql/15/bin/pg_dump").expect(0);
+}
+
+#[test]
+fn a_hundred_containers_at_once_are_a_hundred_jobs() {
+    let world = World::new();
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("found 0 sources");
+    let line = format!(
+        "for i in $(seq 100); do docker run --detach --network=none --name {0}-$i \
+         --label org.ringbolt.spec={0} --label {0}.enable=true --label {0}.name=n$i \
+         --entrypoint sleep {1} infinity & [ $((i % 8)) = 0 ] && wait; done; wait",
+        world.prefix,
+        crate::world::POSTGRES
+    );
+    let ran = crate::world::Ran::of(Command::new("bash").args(["-c", &line]));
+    assert_eq!(ran.stdout.lines().count(), 100, "{ran:?}");
+    sidecar.wait("found 100 sources");
+    let ids = docker(&[
+        "ps",
+        "--quiet",
+        "--filter",
+        &format!("label=org.ringbolt.spec={}", world.prefix),
+    ]);
+    let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
+    docker(&[&["rm", "--force"], ids.as_slice()].concat()).expect(0);
+    sidecar.wait_times("found 0 sources", 2);
+    sidecar.end();
+}

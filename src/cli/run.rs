@@ -1,0 +1,169 @@
+//! `run`: the sidecar, until somebody asks it to stop. What it does is told line by line.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{Timestamp, Unit};
+use tokio::sync::watch;
+
+use super::printer::{Printer, chain};
+use super::{CliError, Outcome, progress};
+use crate::app::App;
+use crate::job::JobError;
+use crate::model::units::{Bytes, span};
+use crate::model::{self, Explain as _};
+use crate::settings::Written;
+use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
+use crate::transport::Stop;
+
+/// Keys whose new values count when the sidecar is started anew.
+const KEPT: [&str; 2] = ["docker.", "data_dir"];
+
+pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Stop) -> Outcome {
+    let (hangup, hangups) = watch::channel(0_u64);
+    let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    let listening = async move {
+        while signal.recv().await.is_some() {
+            hangup.send_modify(|times| *times += 1);
+        }
+    };
+    let rhythm = rhythm(&app);
+    let grace = app.settings.schedule.grace;
+    let lines = printer.lines();
+    lines.say(&format!("ringbolt {} begins", env!("CARGO_PKG_VERSION")));
+    // The newest settings that were right.
+    let current = Arc::new(Mutex::new(app));
+    let parts = Parts {
+        connect: connect(current.clone(), lines),
+        reload: reload(current, written),
+        rhythm,
+        grace,
+        stop,
+        hangups,
+        tell: Arc::new(move |told| tell(lines, &told)),
+    };
+    tokio::select! {
+        lived = sidecar::live(parts) => lived?,
+        () = listening => {}
+        reaped = sidecar::reap() => reaped.map_err(CliError::Print)?,
+    }
+    lines.say("ringbolt ends");
+    Ok(Ok(()))
+}
+
+fn rhythm(app: &App) -> Rhythm {
+    let (schedule, alarms) = (&app.settings.schedule, &app.settings.alarms);
+    let stores = app.settings.stores.iter();
+    Rhythm {
+        concurrency: schedule.concurrency,
+        per_store: stores
+            .filter_map(|(name, own)| Some((name.clone(), own.concurrency?)))
+            .collect(),
+        jitter: schedule.jitter,
+        blackout: app.blackout.clone(),
+        retries: schedule.retries,
+        failing: alarms.failures,
+        shrunk_percent: alarms.shrunk_percent,
+    }
+}
+
+fn connect(current: Arc<Mutex<App>>, lines: Printer) -> Connect {
+    let watcher = progress::watcher(lines);
+    Arc::new(move || {
+        let app = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watcher = watcher.clone();
+        // Each run has a stop of its own.
+        Box::pin(async move { app.connect(Stop::never(), watcher).await })
+    })
+}
+
+fn reload(current: Arc<Mutex<App>>, written: Written) -> Reload {
+    Arc::new(move || {
+        let mut new = App::open(&written)?;
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, after) = (current.settings.effective(), new.settings.effective());
+        let changed = after.iter().filter(|one| !before.contains(one));
+        let removed = before.iter().filter(|one| !after.iter().any(|other| other.key == one.key));
+        let mut keys: Vec<String> = changed.chain(removed).map(|one| one.key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        let (kept, applied) =
+            keys.into_iter().partition(|key| KEPT.iter().any(|begin| key.starts_with(begin)));
+        new.settings.docker = current.settings.docker.clone();
+        *current = new;
+        Ok(Reloaded { rhythm: rhythm(&current), applied, kept })
+    })
+}
+
+fn tell(lines: Printer, told: &Told) {
+    match told {
+        Told::Found { sources, unprotected } => {
+            let unprotected = match unprotected {
+                0 => String::new(),
+                some => format!(", {some} labelled but UNPROTECTED"),
+            };
+            let sources = model::units::count(*sources as u64, "source");
+            lines.say(&format!("found {sources}{unprotected}"));
+        }
+        Told::DockerLost(error) => {
+            lines.fault(&format!("Docker is lost, and is tried again: {}", chain(error)));
+            if let Some(hint) = error.hint() {
+                lines.hint(&hint);
+            }
+        }
+        Told::DockerFound => lines.say("Docker is there again"),
+        Told::Began { source, trigger } => lines.say(&format!("{source} begins ({trigger})")),
+        Told::Ended { report, outcome } => ended(lines, report, *outcome),
+        Told::Explained { source, due_at, why } => {
+            lines.say(&format!("{source} was due at {due_at}: {why}"));
+        }
+        Told::Raised { alarm, message } => {
+            lines.fault(&format!("ALARM {} {}: {message}", alarm.kind, alarm.subject));
+        }
+        Told::Cleared(alarm) => {
+            lines.say(&format!("alarm ends: {} {}", alarm.kind, alarm.subject));
+        }
+        Told::Reloaded(Reloaded { applied, kept, .. }) => {
+            let list = |keys: &[String]| match keys {
+                [] => "nothing".to_owned(),
+                keys => keys.join(", "),
+            };
+            lines.say(&format!("settings read again: applied {}", list(applied)));
+            if !kept.is_empty() {
+                lines.fault(&format!("these need a restart: {}", list(kept)));
+            }
+        }
+        Told::NotReloaded(problems) => {
+            for problem in problems {
+                lines.problem(problem);
+            }
+            lines.fault("the settings are wrong, and stay as they were");
+        }
+        Told::Stopping { running: 0 } => lines.say("asked to stop"),
+        Told::Stopping { running } => {
+            let running = model::units::count(*running as u64, "run");
+            lines.say(&format!("asked to stop: {running} may end within the grace period"));
+        }
+    }
+}
+
+fn ended(lines: Printer, report: &crate::job::backup::Report, outcome: model::Outcome) {
+    for (part, error) in &report.failures {
+        let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+        lines.fault(&format!("{}{place}: {}", report.source, chain(error)));
+        if let Some(hint) = JobError::hint(error) {
+            lines.hint(&hint);
+        }
+    }
+    let stored = report.archives.iter().map(|manifest| manifest.stored.bytes).sum();
+    let began = report.archives.iter().map(|manifest| manifest.started_at).min();
+    let took = began.map(|began| Timestamp::now().duration_since(began).unsigned_abs());
+    let took = took.map(|took| format!(" in {}", span(took))).unwrap_or_default();
+    let archives = model::units::count(report.archives.len() as u64, "archive");
+    lines.say(&format!("{} {outcome}: {archives}, {}{took}", report.source, Bytes(stored)));
+}
+
+/// The time of a line.
+pub(super) fn stamp() -> String {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now).to_string()
+}

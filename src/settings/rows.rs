@@ -1,0 +1,430 @@
+//! The settings table. What its texts become is known here; what a label's text means is not.
+
+use std::path::PathBuf;
+
+use super::Settings;
+use super::given::Given;
+use super::table::{Reader, Setting, Shape};
+use crate::model::{Slug, units};
+
+/// Every setting.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "stores.<name>.url",
+        expects: "`file:///path`",
+        default: "none; the image sets `file:///backups` for `local`",
+        about: "Where archives are kept.",
+        examples: &["file:///backups"],
+        mistakes: &[""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, names, given| {
+            let url = given.text()?;
+            if url.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            store(settings, names).url = url;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "stores.<name>.default",
+        expects: "`true` or `false`",
+        default: "`true` for the only store",
+        about: "Sources go there whose labels name no store.",
+        examples: &["true", "false"],
+        mistakes: &["yes", "1", ""],
+        shape: Shape::Flag,
+        secret: false,
+        reader: Reader::Plain(|settings, names, given| {
+            store(settings, names).default = given.flag()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "stores.<name>.concurrency",
+        expects: "a number of 1 or more",
+        default: "no limit",
+        about: "How many runs write to the store at once.",
+        examples: &["1"],
+        mistakes: &["0", "many", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, names, given| {
+            store(settings, names).concurrency = Some(number(given, &1)?);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "defaults.<label>",
+        expects: "what the label expects",
+        default: "the label's own default",
+        about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `encrypt`, `verify`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
+        examples: &["zstd:6"],
+        mistakes: &[],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
+            settings.defaults.insert(given.key[1..].join("."), text);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "sources.<name>.container",
+        expects: "a container's name",
+        default: "none",
+        about: "A source for a container that cannot be labelled.",
+        examples: &["shop-db-1"],
+        mistakes: &[""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, names, given| {
+            let container = given.text()?;
+            if container.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            source(settings, names).container = container;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "sources.<name>.<label>",
+        expects: "what the label expects",
+        default: "as for labels",
+        about: "What its label would say, also `schedule.<id>` and `job.<id>.<label>`. The policy for labels does not bind it.",
+        examples: &["zstd:6"],
+        mistakes: &[],
+        shape: Shape::Text,
+        // It may be the label `password`.
+        secret: true,
+        reader: Reader::Plain(|settings, names, given| {
+            let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
+            let label = given.key[2..].join(".");
+            source(settings, names).labels.insert(label, text);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.concurrency",
+        expects: "a number of 1 or more",
+        default: "`2`",
+        about: "How many runs go on at once.",
+        examples: &["1", "4"],
+        mistakes: &["0", "-1", "two", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.concurrency = number(given, &1)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.jitter",
+        expects: "a duration like `10m`",
+        default: "none",
+        about: "Up to so much later than due a run begins; each source has a place of its own.",
+        examples: &["10m"],
+        mistakes: &["10", "0m", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.jitter = duration(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.blackout",
+        expects: "a list of windows: `08:00-18:00`, `22:00-06:00 Europe/Berlin`",
+        default: "none",
+        about: "When no scheduled run begins. What becomes due in it runs at its end.",
+        examples: &["08:00-18:00 Europe/Berlin"],
+        mistakes: &[],
+        shape: Shape::List,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            // Zones are known on another floor; what is no window is told there.
+            settings.schedule.blackout = given.list()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.retries",
+        expects: "a number",
+        default: "`3`",
+        about: "How often a failed run is tried again before its next due time, if that may help.",
+        examples: &["0", "5"],
+        mistakes: &["-1", "often", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.retries = number(given, &0)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "schedule.grace",
+        expects: "a duration like `8s`",
+        default: "`8s`",
+        about: "How long runs may go on when the sidecar is asked to stop; then they are ended in the containers. Docker waits 10 s.",
+        examples: &["8s", "5m"],
+        mistakes: &["8", "0s", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.schedule.grace = duration(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "alarms.failures",
+        expects: "a number; 0: never",
+        default: "`3`",
+        about: "How many failures in a row are an alarm.",
+        examples: &["0", "5"],
+        mistakes: &["-1", "some", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.alarms.failures = number(given, &0)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "alarms.shrunk",
+        expects: "a share like `50%`; `100%`: never",
+        default: "`50%`",
+        about: "How much smaller than usual archives may be before it is an alarm.",
+        examples: &["50%", "100%"],
+        mistakes: &["50", "0.5", "101%", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            let text = given.text()?;
+            let share = text.strip_suffix('%').and_then(|number| number.parse().ok());
+            settings.alarms.shrunk_percent =
+                share.filter(|share| *share <= 100).ok_or("it is no share of a hundred")?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "encryption.recipients",
+        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`",
+        default: "none: archives are not encrypted",
+        about: "Who can decrypt every archive. Ringbolt needs public keys only.",
+        examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        mistakes: &["AGE-SECRET-KEY-1QQ", "hunter2"],
+        shape: Shape::List,
+        secret: true,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.encryption.recipients = recipients(given)?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "encryption.groups.<name>",
+        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`",
+        default: "none",
+        about: "A further set of public keys, for labels that say `encrypt=<name>`.",
+        examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        mistakes: &["", "hunter2"],
+        shape: Shape::List,
+        secret: true,
+        reader: Reader::Plain(|settings, names, given| {
+            let group = recipients(given)?;
+            if group.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            if let [name] = names {
+                settings.encryption.groups.insert(name.clone(), group);
+            }
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "encryption.identity",
+        expects: "the text of an age identity; better `encryption.identity_file`, its path",
+        default: "none",
+        about: "Decrypts archives for `cat` and `restore`. Backups need none: keep it off the host.",
+        examples: &["AGE-SECRET-KEY-1…"],
+        mistakes: &[],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),
+    },
+    Setting {
+        key: "labels.prefix",
+        expects: "letters, digits, `.`, `_`, `-`; at most 128",
+        default: "`ringbolt`",
+        about: "What our labels begin with. With `baktainer`, that project's labels are understood too.",
+        examples: &["ringbolt", "com.example.backup"],
+        mistakes: &["", "a b", "ringbolt/"],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.labels.prefix = given.text()?.parse().map_err(|error| format!("{error}"))?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "labels.policy.refuse",
+        expects: "a list of labels",
+        default: "`hook.before,hook.after`",
+        about: "Labels that no workload may have: only the operator decides there.",
+        examples: &["hook.before,hook.after,encrypt"],
+        mistakes: &[],
+        shape: Shape::List,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.labels.policy.refuse = given.list()?.into_iter().collect();
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "labels.policy.literal_passwords",
+        expects: "`true` or `false`",
+        default: "`false`",
+        about: "Whether a label may hold a password itself, readable for all who may inspect containers.",
+        examples: &["true", "false"],
+        mistakes: &["yes", ""],
+        shape: Shape::Flag,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.labels.policy.literal_passwords = given.flag()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "labels.policy.priority",
+        expects: "`low`, `normal`, `high` or `critical`",
+        default: "`critical`",
+        about: "The highest priority that a label may ask for.",
+        examples: &["high"],
+        mistakes: &["urgent", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.labels.policy.priority = given.text()?.parse()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "labels.policy.timeout",
+        expects: "a duration like `6h`",
+        default: "none",
+        about: "The longest `timeout` that a label may ask for, and the default where it is shorter than none.",
+        examples: &["6h"],
+        mistakes: &["6", "0s", ""],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            let timeout = units::duration(&given.text()?).ok_or("it is no duration")?;
+            settings.labels.policy.timeout = Some(timeout);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.host",
+        expects: "`unix:///path`, or `tcp://`, `http://` or `https://` with `host:port`",
+        default: "`unix:///var/run/docker.sock`",
+        about: "Where the Docker engine, or a proxy before it, is. `https://` is TLS, and so is `tcp://` with any `docker.tls` setting; `http://` never is.",
+        examples: &[
+            "unix:///run/docker.sock",
+            "tcp://proxy:2375",
+            "http://[::1]:2375",
+            "https://docker.example:2376",
+        ],
+        mistakes: &["", "/var/run/docker.sock", "ssh://host", "http://host", "tcp://a:1/b"],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.docker.host = given.text()?.parse()?;
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.tls.ca",
+        expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
+        default: "none; public authorities are not trusted",
+        about: "The authority that must have signed the engine's certificate.",
+        examples: &["/run/secrets/docker-ca.pem", "-----BEGIN CERTIFICATE-----…"],
+        mistakes: &["", "ca.pem", "-----BEGIN PRIVATE KEY-----…"],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.docker.tls.ca = Some(given.text()?.parse()?);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.tls.cert",
+        expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
+        default: "none",
+        about: "The certificate to show to the engine, and behind it those between it and the authority.",
+        examples: &["/run/secrets/docker-cert.pem", "-----BEGIN CERTIFICATE-----…"],
+        mistakes: &["", "cert.pem", "-----BEGIN PRIVATE KEY-----…"],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.docker.tls.cert = Some(given.text()?.parse()?);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.tls.key",
+        expects: "the text: `-----BEGIN PRIVATE KEY-----…`, or an absolute path; better `docker.tls.key_file`, its path",
+        default: "none",
+        about: "The certificate's key: RSA, ECDSA or Ed25519, without a passphrase.",
+        examples: &["/run/secrets/docker-key.pem"],
+        mistakes: &[],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Secret(|settings, source| settings.docker.tls.key = Some(source)),
+    },
+    Setting {
+        key: "secrets.directory",
+        expects: "an absolute path",
+        default: "`/run/secrets`",
+        about: "Where `secret:NAME` is looked up.",
+        examples: &["/run/secrets"],
+        mistakes: &["", "secrets"],
+        shape: Shape::Text,
+        secret: false,
+        reader: Reader::Plain(|settings, _, given| {
+            let path = PathBuf::from(given.text()?);
+            if !path.is_absolute() {
+                return Err("it is not absolute".to_owned());
+            }
+            settings.secrets.directory = path;
+            Ok(())
+        }),
+    },
+];
+
+fn store<'a>(settings: &'a mut Settings, names: &[Slug]) -> &'a mut super::StoreSettings {
+    let name = names.first().expect("a store's key has its name");
+    settings.stores.entry(name.clone()).or_default()
+}
+
+fn source<'a>(settings: &'a mut Settings, names: &[Slug]) -> &'a mut super::SourceSettings {
+    let name = names.first().expect("a source's key has its name");
+    settings.sources.entry(name.clone()).or_default()
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(given: &Given, least: &T) -> Result<T, String> {
+    let number = given.text()?.parse().ok().filter(|number| number >= least);
+    number.ok_or_else(|| "it is no such number".to_owned())
+}
+
+fn duration(given: &Given) -> Result<std::time::Duration, String> {
+    units::duration(&given.text()?).ok_or_else(|| "it is no duration".to_owned())
+}
+
+/// Which keys can really encrypt is known where archives are made; here a secret one is kept out.
+fn recipients(given: &Given) -> Result<Vec<String>, String> {
+    let list = given.list()?;
+    match list.iter().position(|key| !key.starts_with("age1") && !key.starts_with("ssh-")) {
+        None => Ok(list),
+        Some(at) => Err(format!("entry {} is no public key", at + 1)),
+    }
+}

@@ -1,0 +1,489 @@
+//! What the sidecar knows, and what follows from it: `apply(event, now) → effects`. No clock, no
+//! Docker, no store, no database is in here, so years of life can be played through in a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use super::alarm::{self, Alarm};
+use crate::model::{Outcome, Priority, Schedule, Slug, Trigger};
+use crate::schedule::{self, Blackout};
+
+/// A due time that comes this late was missed by somebody.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// The first pause before a failed run is tried again; each further one is twice as long…
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// …up to this.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+/// Who waits for so long goes before whoever has one more priority.
+const AGEING: SignedDuration = SignedDuration::from_mins(30);
+
+/// What the operator's settings say of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rhythm {
+    /// How many runs go on at once.
+    pub concurrency: usize,
+    /// How many runs write to one store at once; a store that is not here takes all.
+    pub per_store: BTreeMap<Slug, usize>,
+    /// Up to so much later than due a run begins, each source at a place of its own.
+    pub jitter: Duration,
+    /// When no run begins.
+    pub blackout: Vec<Blackout>,
+    /// How often a failed run is tried again before the next due time.
+    pub retries: u32,
+    /// How many failures in a row are an alarm.
+    pub failing: u32,
+    /// An archive that is smaller than the usual one by this share is an alarm.
+    pub shrunk_percent: u8,
+}
+
+/// What there is to do for one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub source: Slug,
+    /// The runtime's own id: another one is another container.
+    pub container: String,
+    pub schedules: BTreeMap<Option<Slug>, Schedule>,
+    pub zone: TimeZone,
+    pub priority: Priority,
+    pub after: BTreeSet<Slug>,
+    pub rpo: Option<Duration>,
+    pub store: Slug,
+}
+
+/// What was so before this process began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The newest due time of each schedule that was run or explained.
+    pub handled: BTreeMap<Option<Slug>, Timestamp>,
+    pub first_seen: Option<Timestamp>,
+    pub last_success: Option<Timestamp>,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// Stored bytes of successful runs, the newest first.
+    pub sizes: Vec<u64>,
+    /// Whether its last run was cut off with the process.
+    pub interrupted: bool,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Time has passed.
+    Tick,
+    /// All there is to do, as just listed; and the containers with labels and no plan.
+    /// `alive`: the containers that run, by the runtime's own id.
+    Listed {
+        jobs: Vec<Job>,
+        unprotected: BTreeMap<String, String>,
+        alive: BTreeSet<String>,
+    },
+    /// Docker does not answer: nothing can be begun.
+    DockerLost,
+    Ended {
+        source: Slug,
+        end: End,
+    },
+    /// Somebody wants a run now.
+    Asked(Slug),
+    Configured(Rhythm),
+    /// No run may begin any more.
+    Stopping,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    pub outcome: Outcome,
+    /// Whether the same may work a little later.
+    pub retry: bool,
+    pub stored_bytes: u64,
+}
+
+/// What is to be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Start {
+        source: Slug,
+        trigger: Trigger,
+        schedule: Option<Slug>,
+        due_at: Option<Timestamp>,
+    },
+    /// Ends a run whose container is gone.
+    Cancel {
+        source: Slug,
+    },
+    /// A due time that gets no run of its own, and why.
+    Explain {
+        source: Slug,
+        schedule: Option<Slug>,
+        due_at: Timestamp,
+        why: &'static str,
+    },
+    /// A source that was not there before.
+    Seen {
+        source: Slug,
+    },
+    Raise {
+        alarm: Alarm,
+        message: String,
+    },
+    Clear {
+        alarm: Alarm,
+    },
+}
+
+/// All that is known.
+#[derive(Debug)]
+pub struct State {
+    rhythm: Rhythm,
+    /// Whether Docker answered last time.
+    docker: bool,
+    stopping: bool,
+    jobs: BTreeMap<Slug, Job>,
+    /// How old the newest archive of a source may be.
+    promises: BTreeMap<Slug, SignedDuration>,
+    unprotected: BTreeMap<String, String>,
+    /// Also of sources that are away just now.
+    memory: BTreeMap<Slug, Memory>,
+    waiting: BTreeMap<Slug, Waiting>,
+    /// The container in which each run goes on.
+    running: BTreeMap<Slug, Running>,
+    /// When a failed run is tried again.
+    retries: BTreeMap<Slug, Timestamp>,
+    alarms: BTreeSet<Alarm>,
+}
+
+/// A run that has to begin.
+#[derive(Debug, Clone)]
+struct Waiting {
+    since: Timestamp,
+    trigger: Trigger,
+    schedule: Option<Slug>,
+    due_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    container: String,
+    store: Slug,
+}
+
+impl State {
+    /// `alarms`: those that were open when the last process ended.
+    pub fn new(rhythm: Rhythm, memory: BTreeMap<Slug, Memory>, alarms: BTreeSet<Alarm>) -> Self {
+        Self {
+            rhythm,
+            docker: false,
+            stopping: false,
+            jobs: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            unprotected: BTreeMap::new(),
+            memory,
+            waiting: BTreeMap::new(),
+            running: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            alarms,
+        }
+    }
+
+    pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Tick => {}
+            Event::Listed { jobs, unprotected, alive } => {
+                self.unprotected = unprotected;
+                self.listed(jobs, &alive, now, &mut effects);
+            }
+            Event::DockerLost => self.docker = false,
+            Event::Ended { source, end } => self.ended(&source, end, now),
+            // A run that goes on is the answer.
+            Event::Asked(source) if self.running.contains_key(&source) => {}
+            Event::Asked(source) if self.jobs.contains_key(&source) => {
+                let asked =
+                    Waiting { since: now, trigger: Trigger::Manual, schedule: None, due_at: None };
+                self.waiting.entry(source).or_insert(asked);
+            }
+            Event::Asked(_) => {}
+            Event::Configured(rhythm) => self.rhythm = rhythm,
+            Event::Stopping => {
+                // What waits is due again when the next process begins.
+                self.stopping = true;
+                self.waiting.clear();
+            }
+        }
+        if !self.stopping {
+            self.come_due(now, &mut effects);
+            self.begin(now, &mut effects);
+        }
+        self.judge(now, &mut effects);
+        effects
+    }
+
+    /// The next time at which something happens by itself; `None`: not before the next event.
+    pub fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = self.jobs.values().flat_map(|job| {
+            let own = job.schedules.iter();
+            own.filter_map(|(id, schedule)| {
+                let next =
+                    schedule::next(schedule, &job.zone, self.handled(job, id.as_ref(), now))?;
+                next.checked_add(self.delay(job)).ok()
+            })
+        });
+        let alarms = self.jobs.values().filter_map(|job| {
+            alarm::breaks(self.memory.get(&job.source)?, *self.promises.get(&job.source)?)
+        });
+        let ends = self.rhythm.blackout.iter().filter_map(|window| window.end(now));
+        let all = due.chain(self.retries.values().copied()).chain(alarms).chain(ends);
+        // What is due already waits for something else: a place, or the end of another run.
+        all.filter(|at| *at > now).min()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The sources that run just now.
+    pub fn running(&self) -> impl Iterator<Item = &Slug> {
+        self.running.keys()
+    }
+
+    fn listed(
+        &mut self,
+        jobs: Vec<Job>,
+        alive: &BTreeSet<String>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.docker = true;
+        let before = std::mem::take(&mut self.jobs);
+        self.jobs = jobs.into_iter().map(|job| (job.source.clone(), job)).collect();
+        for (source, job) in &self.jobs {
+            if before.get(source) != Some(job) {
+                self.promises.remove(source);
+                self.promises.extend(alarm::promise(job, now).map(|most| (source.clone(), most)));
+            }
+            let memory = self.memory.entry(source.clone()).or_default();
+            if memory.first_seen.is_none() {
+                memory.first_seen = Some(now);
+                effects.push(Effect::Seen { source: source.clone() });
+            }
+            if std::mem::take(&mut memory.interrupted) {
+                self.retries.insert(source.clone(), now);
+            }
+        }
+        // What waited is due again when its source comes back; a retry is owed, too.
+        self.waiting.retain(|source, _| self.jobs.contains_key(source));
+        let away = |source: &Slug, _: &mut Timestamp| !self.jobs.contains_key(source);
+        for (source, _) in self.retries.extract_if(.., away) {
+            self.memory.entry(source).or_default().interrupted = true;
+        }
+        for (source, _) in self.running.iter().filter(|(_, own)| !alive.contains(&own.container)) {
+            effects.push(Effect::Cancel { source: source.clone() });
+        }
+    }
+
+    fn ended(&mut self, source: &Slug, end: End, now: Timestamp) {
+        self.running.remove(source);
+        let memory = self.memory.entry(source.clone()).or_default();
+        match end.outcome {
+            Outcome::Succeeded => {
+                memory.failures = 0;
+                memory.last_success = Some(now);
+                memory.sizes.insert(0, end.stored_bytes);
+                memory.sizes.truncate(alarm::SIZES);
+                self.retries.remove(source);
+            }
+            Outcome::Failed | Outcome::Interrupted => {
+                memory.failures += 1;
+                if end.retry && memory.failures <= self.rhythm.retries {
+                    let pause = FIRST_PAUSE * 2_i32.saturating_pow(memory.failures - 1);
+                    self.owe(source, pause.min(LONGEST_PAUSE), now);
+                }
+            }
+            // Its container went away, and may have come back as another.
+            Outcome::Cancelled => self.owe(source, FIRST_PAUSE, now),
+        }
+    }
+
+    /// A run that did not end well is tried again: in a while, or when its source comes back.
+    fn owe(&mut self, source: &Slug, pause: SignedDuration, now: Timestamp) {
+        if self.jobs.contains_key(source) {
+            self.retries.insert(source.clone(), now.checked_add(pause).unwrap_or(now));
+        } else {
+            self.memory.entry(source.clone()).or_default().interrupted = true;
+        }
+    }
+
+    /// From when on a schedule's due times count.
+    fn handled(&self, job: &Job, id: Option<&Slug>, now: Timestamp) -> Timestamp {
+        let memory = self.memory.get(&job.source);
+        let handled = memory.and_then(|memory| memory.handled.get(&id.cloned())).copied();
+        handled.or(memory.and_then(|memory| memory.first_seen)).unwrap_or(now)
+    }
+
+    /// Each source has a place of its own within the jitter, the same every day.
+    fn delay(&self, job: &Job) -> SignedDuration {
+        let jitter = i64::try_from(self.rhythm.jitter.as_secs()).unwrap_or(i64::MAX);
+        // FNV-1a: the same in every version, which the standard library's hash does not promise.
+        let hash = job.source.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let place = i64::try_from(hash >> 1).unwrap_or(0).checked_rem(jitter);
+        SignedDuration::from_secs(place.unwrap_or(0))
+    }
+
+    /// Lets what is due wait for its turn. One run makes up for all that was missed; a source that
+    /// waits or runs already takes it in.
+    fn come_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let mut due = Vec::new();
+        for job in self.jobs.values() {
+            let until = now.checked_sub(self.delay(job)).unwrap_or(now);
+            for (id, schedule) in &job.schedules {
+                let after = self.handled(job, id.as_ref(), now);
+                if let Some(found) = schedule::due_until(schedule, &job.zone, after, until) {
+                    due.push((job.source.clone(), id.clone(), found));
+                }
+            }
+        }
+        for (source, schedule, found) in due {
+            let late = found.missed > 0 || now.duration_since(found.at) > LATE + self.jitter();
+            let trigger = if late { Trigger::CatchUp } else { Trigger::Schedule };
+            let own =
+                Waiting { since: now, trigger, schedule: schedule.clone(), due_at: Some(found.at) };
+            match self.waiting.get_mut(&source) {
+                // The newest due time of the same schedule stands for those before.
+                Some(waiting) if waiting.schedule == schedule && waiting.due_at.is_some() => {
+                    waiting.due_at = Some(found.at);
+                }
+                Some(_) => self.explain(
+                    &source,
+                    schedule,
+                    found.at,
+                    "merged with a run that waits",
+                    effects,
+                ),
+                None if self.running.contains_key(&source) => {
+                    self.explain(
+                        &source,
+                        schedule,
+                        found.at,
+                        "merged with a run that goes on",
+                        effects,
+                    );
+                }
+                None => drop(self.waiting.insert(source, own)),
+            }
+        }
+        let again: Vec<Slug> = self
+            .retries
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(source, _)| source.clone())
+            .collect();
+        for source in again {
+            self.retries.remove(&source);
+            if !self.running.contains_key(&source) && self.jobs.contains_key(&source) {
+                let retry =
+                    Waiting { since: now, trigger: Trigger::Retry, schedule: None, due_at: None };
+                self.waiting.entry(source).or_insert(retry);
+            }
+        }
+    }
+
+    fn jitter(&self) -> SignedDuration {
+        SignedDuration::try_from(self.rhythm.jitter).unwrap_or(SignedDuration::MAX)
+    }
+
+    fn explain(
+        &mut self,
+        source: &Slug,
+        schedule: Option<Slug>,
+        due_at: Timestamp,
+        why: &'static str,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.memory.entry(source.clone()).or_default().handled.insert(schedule.clone(), due_at);
+        effects.push(Effect::Explain { source: source.clone(), schedule, due_at, why });
+    }
+
+    /// Begins what waits, as far as there is room: the highest priority first, but whoever waits
+    /// long rises.
+    fn begin(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let closed = self.rhythm.blackout.iter().any(|window| window.end(now).is_some());
+        while self.docker && self.running.len() < self.rhythm.concurrency {
+            let rank = |(source, waiting): (&Slug, &Waiting)| {
+                let job = self.jobs.get(source)?;
+                let asked = waiting.trigger == Trigger::Manual;
+                let free = (asked || !closed)
+                    && !self.running.contains_key(source)
+                    && self.has_room(&job.store)
+                    && !job.after.iter().any(|other| self.is_busy(other));
+                let steps = now.duration_since(waiting.since).as_secs() / AGEING.as_secs();
+                let level = job.priority as i64 + steps;
+                free.then(|| {
+                    (
+                        (std::cmp::Reverse((asked, level)), waiting.since, source.clone()),
+                        source.clone(),
+                    )
+                })
+            };
+            let Some((_, source)) = self.waiting.iter().filter_map(rank).min() else { break };
+            self.start(source, effects);
+        }
+    }
+
+    fn start(&mut self, source: Slug, effects: &mut Vec<Effect>) {
+        let (Some(waiting), Some(job)) = (self.waiting.remove(&source), self.jobs.get(&source))
+        else {
+            return;
+        };
+        let running = Running { container: job.container.clone(), store: job.store.clone() };
+        self.running.insert(source.clone(), running);
+        self.retries.remove(&source);
+        let Waiting { trigger, schedule, due_at, .. } = waiting;
+        if let Some(due_at) = due_at {
+            let memory = self.memory.entry(source.clone()).or_default();
+            memory.handled.insert(schedule.clone(), due_at);
+        }
+        effects.push(Effect::Start { source, trigger, schedule, due_at });
+    }
+
+    fn has_room(&self, store: &Slug) -> bool {
+        let busy = self.running.values().filter(|running| running.store == *store).count();
+        self.rhythm.per_store.get(store).is_none_or(|most| busy < *most)
+    }
+
+    fn is_busy(&self, source: &Slug) -> bool {
+        self.waiting.contains_key(source) || self.running.contains_key(source)
+    }
+
+    /// Raises and clears alarms.
+    fn judge(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        // Without Docker, nobody knows what is labelled; what is known stays as it is.
+        let mut found: BTreeMap<Alarm, String> = self
+            .unprotected
+            .iter()
+            .map(|(name, why)| (Alarm::unprotected(name), why.clone()))
+            .collect();
+        for job in self.jobs.values() {
+            if let Some(memory) = self.memory.get(&job.source) {
+                let promise = self.promises.get(&job.source).copied();
+                found.extend(alarm::judge(job, memory, promise, &self.rhythm, now));
+            }
+        }
+        if self.jobs.is_empty() && self.unprotected.is_empty() && !self.docker {
+            return;
+        }
+        for alarm in self.alarms.iter().filter(|alarm| !found.contains_key(alarm)) {
+            effects.push(Effect::Clear { alarm: alarm.clone() });
+        }
+        for (alarm, message) in &found {
+            if !self.alarms.contains(alarm) {
+                effects.push(Effect::Raise { alarm: alarm.clone(), message: message.clone() });
+            }
+        }
+        self.alarms = found.into_keys().collect();
+    }
+}
