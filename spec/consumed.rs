@@ -234,6 +234,9 @@ fn every_setting_has_an_effect() {
     };
     seen.check("data_dir", runs(&["--set", &data]) == 2 && runs(&[]) == 0);
     seen.check("history.keep", runs(&["--set", &data, "--set", "history.keep=1d"]) == 1);
+    for (key, effect) in crate::docker::effects(&world) {
+        seen.check(key, effect);
+    }
 
     let fixed = ["--set", "sources.named.container=", "--set", "sources.named.compress=gzip:2"];
     let fixed = fixed.map(|flag| match flag {

@@ -44,6 +44,21 @@ fn concrete(key: &str) -> String {
     key.replace("<name>", "own").replace("<label>", "compress")
 }
 
+/// What a setting is right with only: TLS is whole or not there.
+fn beside(flag: &str) -> &'static [&'static str] {
+    const ALL: &[&str] = &[
+        "docker.host=tcp://docker:2376",
+        "docker.tls.ca=/ca.pem",
+        "docker.tls.cert=/cert.pem",
+        "docker.tls.key=/key.pem",
+    ];
+    match flag.starts_with("docker.tls.") {
+        true => ALL,
+        false if flag.contains("=https://") => &ALL[1..],
+        false => &[],
+    }
+}
+
 #[test]
 fn every_example_is_right_and_every_mistake_is_a_problem() {
     for setting in SETTINGS {
@@ -51,7 +66,8 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
         let (url, container) = ("stores.own.url=file:///x", "sources.own.container=x");
         for example in setting.examples {
             let flag = format!("{key}={example}");
-            let found = read(&[STORE, url, container, &flag], &[]).map(drop);
+            let beside = beside(&flag);
+            let found = read(&[beside, &[STORE, url, container, &flag]].concat(), &[]).map(drop);
             assert_eq!(found, Ok(()), "{flag}");
         }
         for mistake in setting.mistakes {
@@ -66,6 +82,7 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
         // Every text may be a name, a label or a secret; those have tests of their own.
         let any = [
             "defaults.<label>",
+            "docker.tls.key",
             "encryption.identity",
             "labels.policy.refuse",
             "schedule.blackout",

@@ -27,6 +27,10 @@ const FLOORS: &[(&str, u8)] = &[
 /// Crates and the only places that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
     ("bollard", &["src/docker/"]),
+    ("hyper_util", &["src/docker/endpoint.rs"]),
+    ("hyper_rustls", &["src/docker/endpoint.rs"]),
+    ("tokio_rustls", &["src/docker/"]),
+    ("x509_cert", &["src/docker/tls.rs"]),
     ("age", &["src/pipeline/encrypt.rs"]),
     ("base64", &["src/pipeline/encrypt.rs"]),
     ("zstd", &["src/pipeline/compress.rs"]),
@@ -59,7 +63,12 @@ const CALLS: &[(&str, &[&str], &str)] = &[
     ("io::stderr", &["src/cli/printer.rs"], "only the printer prints"),
     (
         ".reveal()",
-        &["src/transport/docker_exec.rs", "src/model/workload.rs", "src/cli/keys.rs"],
+        &[
+            "src/transport/docker_exec.rs",
+            "src/model/workload.rs",
+            "src/cli/keys.rs",
+            "src/docker/tls.rs",
+        ],
         "these places need a secret's value, and no other",
     ),
 ];

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::docker::Docker;
-use crate::job::{Context, Event, JobError};
+use crate::docker::{Endpoint, TlsError};
+use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
 use crate::pipeline::{Identities, Recipients};
@@ -30,6 +30,7 @@ impl App {
         let mut problems = Vec::new();
         let stores = open_stores(&settings, &mut problems);
         check_recipients(&settings, &mut problems);
+        problems.extend(check_docker(&settings));
         let blackout = read_blackout(&settings, &mut problems);
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => {
@@ -43,14 +44,14 @@ impl App {
     /// Connects to Docker.
     ///
     /// # Errors
-    /// [`JobError::Docker`] if it is not reachable.
+    /// [`JobError::Docker`] if it is not reachable, or one side does not trust the other.
     pub async fn connect(
         &self,
         stop: Stop,
         watcher: Arc<dyn Fn(&Event) + Send + Sync>,
     ) -> Result<Context, JobError> {
         Ok(Context {
-            docker: Docker::connect(&self.settings.docker.host).await?,
+            docker: job::connect(&self.settings.docker).await?,
             stores: self.stores.clone(),
             rules: self.rules.clone(),
             secrets: self.settings.secrets.directory.clone(),
@@ -88,6 +89,14 @@ fn check_recipients(settings: &Settings, problems: &mut Vec<Problem>) {
             problems.push(problem.key(key).see("`ringbolt keygen --help`"));
         }
     }
+}
+
+/// Finds certificates and keys that no connection can be made with. Docker is not asked.
+fn check_docker(settings: &Settings) -> Option<Problem> {
+    let TlsError { setting, fault } = Endpoint::read(&settings.docker).err()?;
+    let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}"));
+    let message = format!("{fault}{}; {}", cause.unwrap_or_default(), fault.hint());
+    Some(Problem::new(&settings.origin(setting), message).key(setting))
 }
 
 fn read_blackout(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Blackout> {

@@ -71,7 +71,7 @@ fn nobody_answers() {
     ran.says("mount the socket");
     world.docker_host = Some("tcp://127.0.0.1:1".to_owned());
     world.ringbolt(&["--dry-run"]).expect(3).says("`tcp://127.0.0.1:1`");
-    world.docker_host = Some("https://127.0.0.1:1".to_owned());
+    world.docker_host = Some("ssh://127.0.0.1:1".to_owned());
     world.ringbolt(&["backup"]).expect(2).says("is no address of a Docker engine");
 }
 

@@ -46,7 +46,7 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
         Err(error) => findings.push(Finding::failed("keys", &error, chain(&error))),
     }
     findings.extend(doctor::renamed(&written.environment));
-    findings.extend(doctor::socket(&app.settings.docker.host));
+    findings.extend(doctor::way(&app.settings.docker, now));
     let stores = survey::stores(&app.stores).await;
     for finding in &stores {
         findings.extend(doctor::store(finding, chain));

@@ -26,7 +26,7 @@ struct DryRunJson<'a> {
     version: u32,
     /// Whether a backup of everything would be attempted, with all probes green.
     ready: bool,
-    docker: DockerJson<'a>,
+    docker: DockerJson,
     stores: Vec<StoreJson>,
     sources: Vec<SourceJson>,
     problems: &'a [Problem],
@@ -35,8 +35,8 @@ struct DryRunJson<'a> {
 }
 
 #[derive(Serialize)]
-struct DockerJson<'a> {
-    host: &'a str,
+struct DockerJson {
+    host: String,
     api_version: String,
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     }
     let probed = rows.iter().all(|row| row.ready) && stores.iter().all(|s| s.error.is_none());
     if printer.json {
-        let host = app.settings.docker.host.as_str();
+        let host = app.settings.docker.host.to_string();
         let docker = DockerJson { host, api_version: context.docker.api_version() };
         let (ready, problems) = (probed && problems.is_empty(), &problems[..]);
         let version = 1;

@@ -1,5 +1,6 @@
 //! What can go wrong with Docker: which call, which container, and what to do.
 
+use super::{Endpoint, Refusal, TlsError};
 use crate::model::{ErrorKind, Explain};
 
 /// What to do about a stream that was cut.
@@ -9,14 +10,18 @@ pub const CUT_HINT: &str = "if a proxy stands before the Docker socket, raise it
 /// A failed call to Docker.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
-    #[error("`{0}` is no address of a Docker engine")]
-    Host(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot reach Docker at `{host}`")]
     Unreachable { host: String, source: Box<bollard::errors::Error> },
+    #[error("cannot reach Docker at `{host}`")]
+    Refused { host: String, source: Refusal },
     #[error("cannot {call} in container `{container}`")]
     Call { call: &'static str, container: String, source: Box<bollard::errors::Error> },
     #[error("cannot list containers")]
     List(#[source] Box<bollard::errors::Error>),
+    #[error("cannot watch what happens to containers")]
+    Watch(#[source] Box<bollard::errors::Error>),
     #[error("Docker does not answer a question about itself")]
     Asked(#[source] Box<bollard::errors::Error>),
     #[error("Docker tells no more what happens")]
@@ -35,6 +40,10 @@ impl DockerError {
         matches!(**source, Refused { status_code: 404 | 409, .. })
     }
 
+    pub(super) fn unreachable(endpoint: &Endpoint, error: bollard::errors::Error) -> Self {
+        Self::Unreachable { host: endpoint.to_string(), source: Box::new(error) }
+    }
+
     pub(super) fn call(
         call: &'static str,
         container: &str,
@@ -47,10 +56,11 @@ impl DockerError {
 impl Explain for DockerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Host(_) | Self::NoContainer(_) => ErrorKind::Usage,
-            Self::Unreachable { .. } => ErrorKind::DockerUnreachable,
+            Self::Tls(_) | Self::NoContainer(_) => ErrorKind::Usage,
+            Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. }
             | Self::List(_)
+            | Self::Watch(_)
             | Self::Asked(_)
             | Self::EventsEnded
             | Self::Cut { .. } => ErrorKind::Failed,
@@ -58,21 +68,22 @@ impl Explain for DockerError {
     }
 
     fn retry(&self) -> bool {
-        !matches!(self, Self::Host(_) | Self::NoContainer(_))
+        // Certificates and keys are read anew at each try: they may have been renewed.
+        !matches!(self, Self::NoContainer(_))
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Host(_) => {
-                Some("use `unix:///var/run/docker.sock` or `tcp://host:2375`".to_owned())
-            }
+            Self::Tls(error) => Some(error.fault.hint().to_owned()),
+            Self::Refused { source, .. } => Some(source.hint().to_owned()),
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::EventsEnded => None,
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
-            Self::Call { source, .. } | Self::List(source) | Self::Asked(source) => {
-                Some(refused_hint(source).to_owned())
-            }
+            Self::Call { source, .. }
+            | Self::List(source)
+            | Self::Watch(source)
+            | Self::Asked(source) => Some(refused_hint(source).to_owned()),
         }
     }
 }
@@ -95,7 +106,8 @@ fn unreachable_hint(host: &str) -> String {
     use std::os::unix::fs::MetadataExt as _;
 
     let Some(path) = host.strip_prefix("unix://") else {
-        return "is the engine or the proxy running there?".to_owned();
+        return "is the engine or the proxy running there? If it speaks TLS, `docker.tls.ca` must be set"
+            .to_owned();
     };
     match std::fs::metadata(path) {
         Err(_) => format!("mount the socket: `--volume {path}:{path}`"),

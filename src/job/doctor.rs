@@ -5,18 +5,22 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::survey::{self, StoreFinding};
 use super::{Context, JobError};
+use crate::docker::{Certificate, Endpoint};
 use crate::labels::dialect::{BT_VARIABLES, Renamed};
 use crate::model::units::{Bytes, span};
 use crate::model::{Explain, Problem};
 use crate::pipeline::{Identities, Recipients};
-use crate::settings::{self, Settings};
+use crate::settings::{self, DockerHost, DockerSettings, Settings};
 
 /// Clocks that differ by more than this make retention and freshness lie.
 const CLOCKS: Duration = Duration::from_secs(5);
+
+/// A certificate that ends sooner than this is told: time enough to renew it by hand.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,27 +134,60 @@ pub fn renamed(environment: &[(OsString, OsString)]) -> Vec<Finding> {
 }
 
 /// What the way to Docker tells before anybody is asked.
-pub fn socket(host: &str) -> Vec<Finding> {
+pub fn way(settings: &DockerSettings, now: Timestamp) -> Vec<Finding> {
+    let host = &settings.host;
+    let endpoint = match host {
+        DockerHost::Socket(path) => return socket(path),
+        DockerHost::Network { .. } if settings.is_encrypted() => Endpoint::read(settings),
+        DockerHost::Network { .. } => {
+            let message = format!("{host} is reached over the network without encryption");
+            let advice = "whoever is on that network is root on the Docker host; a proxy in the \
+                          same Compose network is fine";
+            return vec![Finding::new("docker", State::Doubtful, message).advice(advice)];
+        }
+    };
+    match endpoint.as_ref().map(Endpoint::certificate) {
+        Ok(Some(own)) => {
+            let advice = "renew it: set `docker.tls.cert` and `docker.tls.key` to the new one";
+            vec![valid(&format!("{host} is reached through TLS, as"), own, now, advice)]
+        }
+        Ok(None) => {
+            let message = format!("{host} is reached through TLS, without a client certificate");
+            let advice = "if the engine demands none, whoever can reach it is root there: start it \
+                          with `--tlsverify`";
+            vec![Finding::new("docker", State::Doubtful, message).advice(advice)]
+        }
+        // That they cannot be used is told by the connection.
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Who a certificate is for, and until when: in time, a new one is no hurry.
+fn valid(before: &str, certificate: &Certificate, now: Timestamp, advice: &str) -> Finding {
+    let Certificate { subject, until } = certificate;
+    let message = format!("{before} {subject}, whose certificate is valid until {until}");
+    match until.duration_since(now) < EXPIRES_SOON {
+        true => Finding::new("docker", State::Doubtful, message).advice(advice),
+        false => Finding::new("docker", State::Good, message),
+    }
+}
+
+fn socket(path: &Path) -> Vec<Finding> {
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
-    let Some(path) = host.strip_prefix("unix://") else {
-        let message = format!("{host} is reached over the network without encryption");
-        let advice = "whoever is on that network is root on the Docker host; a proxy in the same \
-                      Compose network is fine";
-        return vec![Finding::new("docker", State::Doubtful, message).advice(advice)];
-    };
-    match std::fs::metadata(Path::new(path)) {
+    let shown = path.display();
+    match std::fs::metadata(path) {
         // That it is missing is told by the connection.
         Err(_) => Vec::new(),
         Ok(socket) if !socket.file_type().is_socket() => {
             let advice = "Docker makes a folder where it is to mount a socket that is not there";
-            vec![Finding::new("docker", State::Bad, format!("{path} is no socket")).advice(advice)]
+            vec![Finding::new("docker", State::Bad, format!("{shown} is no socket")).advice(advice)]
         }
         Ok(socket) if socket.permissions().mode() & 0o002 != 0 => {
-            let message = format!("{path} may be written by everybody on the host");
+            let message = format!("{shown} may be written by everybody on the host");
             vec![
                 Finding::new("docker", State::Doubtful, message)
-                    .advice(format!("whoever can use it is root: `chmod o-rwx {path}`")),
+                    .advice(format!("whoever can use it is root: `chmod o-rwx {shown}`")),
             ]
         }
         Ok(_) => Vec::new(),
@@ -174,6 +211,10 @@ pub async fn docker(context: &Context, now: Timestamp) -> Result<Vec<Finding>, J
                       linuxserver's after 240 s of silence; raise `timeout client`, `timeout server` \
                       and `timeout tunnel`";
         found.push(Finding::new("docker", State::Doubtful, message).advice(advice));
+    }
+    if let Some(shown) = context.docker.certificate().await? {
+        let advice = "renew the engine's certificate: without it nothing is backed up";
+        found.push(valid("the engine is", &shown, now, advice));
     }
     if !context.docker.may_exec().await? {
         let message = "commands may not be started in containers";

@@ -17,13 +17,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::archive::ArchiveError;
-use crate::docker::{Docker, DockerError};
+use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{self, Engine, EngineError};
 use crate::labels::Rules;
 use crate::model::{
     ArchiveId, DatabaseName, ErrorKind, Explain, Part, Plan, Problem, Slug, Sum, TableRows,
 };
 use crate::pipeline::{Identities, PipelineError};
+use crate::settings::DockerSettings;
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{Limit, Stop, TransportError};
 
@@ -249,6 +250,16 @@ impl Explain for JobError {
             _ => None,
         }
     }
+}
+
+/// Connects to Docker, or connects again: certificates and keys are read anew, and the API version
+/// is agreed anew.
+///
+/// # Errors
+/// [`JobError::Docker`] if it is not reachable, or one side does not trust the other.
+pub async fn connect(settings: &DockerSettings) -> Result<Docker, JobError> {
+    let endpoint = Endpoint::read(settings).map_err(DockerError::from)?;
+    Ok(Docker::connect(&endpoint, now()).await?)
 }
 
 /// Runs work that blocks on a thread that may.

@@ -9,6 +9,7 @@ use figment::providers::{Format as _, Toml, Yaml};
 use figment::value::{Dict, Value};
 use figment::{Profile, Provider as _};
 
+use super::docker;
 use crate::model::Problem;
 
 /// What a variable of ours begins with.
@@ -85,6 +86,7 @@ impl Given {
     /// The value as a person would write it, for messages.
     pub(super) fn shown(&self) -> String {
         match (&self.value, self.text()) {
+            (_, Ok(text)) if docker::is_pem(&text) => "(PEM)".to_owned(),
             (_, Ok(text)) => text,
             (Value::Array(..), _) => self.list().unwrap_or_default().join(","),
             _ => "…".to_owned(),

@@ -4,6 +4,7 @@
 //! What a key means is one row in `rows.rs`. Which stores can be opened, and what a label means, is
 //! known on other floors.
 
+mod docker;
 mod given;
 mod rows;
 mod schema;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use docker::{DockerHost, DockerSettings, Pem, Scheme, TlsSettings};
 pub use given::Origin;
 pub use rows::SETTINGS;
 pub use schema::schema;
@@ -47,12 +49,6 @@ pub struct Settings {
     pub history: HistorySettings,
     /// Every value that was given, for `config show`.
     shown: BTreeMap<String, Effective>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DockerSettings {
-    /// `unix:///path` or `tcp://host:port`.
-    pub host: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +128,7 @@ pub struct HistorySettings {
 }
 
 /// A secret setting, read when it is needed and not before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     Here(Secret),
     File(PathBuf),
@@ -167,7 +163,7 @@ impl Default for Settings {
         };
         let prefix = "ringbolt".parse().expect("the default prefix is a slug");
         Self {
-            docker: DockerSettings { host: "unix:///var/run/docker.sock".to_owned() },
+            docker: DockerSettings::default(),
             labels: LabelSettings { prefix, policy },
             defaults: BTreeMap::new(),
             stores: BTreeMap::new(),
@@ -213,9 +209,10 @@ impl SecretSource {
 }
 
 impl Settings {
-    /// Where the value at a key comes from.
+    /// Where the value at a key, or the file that holds it, comes from.
     pub fn origin(&self, key: &str) -> String {
-        self.shown.get(key).map_or(Origin::Default.to_string(), |shown| shown.origin.clone())
+        let shown = self.shown.get(key).or_else(|| self.shown.get(&format!("{key}_file")));
+        shown.map_or(Origin::Default.to_string(), |shown| shown.origin.clone())
     }
 
     /// What applies at every key, defaults included, in the order of the table.
@@ -357,6 +354,7 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
         let key = format!("stores.{second}.default");
         problems.push(Problem::new(&settings.origin(&key), message).key(key));
     }
+    docker::check(settings, problems);
     for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
         let file = format!("{}_file", setting.key);
         if let (Some(_), Some(other)) = (settings.shown.get(setting.key), settings.shown.get(&file))

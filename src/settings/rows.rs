@@ -325,22 +325,61 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "docker.host",
-        expects: "`unix:///path` or `tcp://host:port`",
+        expects: "`unix:///path`, or `tcp://`, `http://` or `https://` with `host:port`",
         default: "`unix:///var/run/docker.sock`",
-        about: "Where the Docker engine, or a proxy before it, is.",
-        examples: &["unix:///run/docker.sock", "tcp://proxy:2375"],
-        mistakes: &["", "/var/run/docker.sock", "ssh://host", "http://host"],
+        about: "Where the Docker engine, or a proxy before it, is. `https://` is TLS, and so is `tcp://` with any `docker.tls` setting; `http://` never is.",
+        examples: &[
+            "unix:///run/docker.sock",
+            "tcp://proxy:2375",
+            "http://[::1]:2375",
+            "https://docker.example:2376",
+        ],
+        mistakes: &["", "/var/run/docker.sock", "ssh://host", "http://host", "tcp://a:1/b"],
         shape: Shape::Text,
         secret: false,
         reader: Reader::Plain(|settings, _, given| {
-            let host = given.text()?;
-            let known = ["unix:///", "tcp://"].iter().any(|scheme| host.starts_with(scheme));
-            if !known {
-                return Err("it is no address of a Docker engine that can be reached".to_owned());
-            }
-            settings.docker.host = host;
+            settings.docker.host = given.text()?.parse()?;
             Ok(())
         }),
+    },
+    Setting {
+        key: "docker.tls.ca",
+        expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
+        default: "none; public authorities are not trusted",
+        about: "The authority that must have signed the engine's certificate.",
+        examples: &["/run/secrets/docker-ca.pem", "-----BEGIN CERTIFICATE-----…"],
+        mistakes: &["", "ca.pem", "-----BEGIN PRIVATE KEY-----…"],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.docker.tls.ca = Some(given.text()?.parse()?);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.tls.cert",
+        expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
+        default: "none",
+        about: "The certificate to show to the engine, and behind it those between it and the authority.",
+        examples: &["/run/secrets/docker-cert.pem", "-----BEGIN CERTIFICATE-----…"],
+        mistakes: &["", "cert.pem", "-----BEGIN PRIVATE KEY-----…"],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Plain(|settings, _, given| {
+            settings.docker.tls.cert = Some(given.text()?.parse()?);
+            Ok(())
+        }),
+    },
+    Setting {
+        key: "docker.tls.key",
+        expects: "the text: `-----BEGIN PRIVATE KEY-----…`, or an absolute path; better `docker.tls.key_file`, its path",
+        default: "none",
+        about: "The certificate's key: RSA, ECDSA or Ed25519, without a passphrase.",
+        examples: &["/run/secrets/docker-key.pem"],
+        mistakes: &[],
+        shape: Shape::Text,
+        secret: true,
+        reader: Reader::Secret(|settings, source| settings.docker.tls.key = Some(source)),
     },
     Setting {
         key: "secrets.directory",

@@ -22,9 +22,9 @@ impl Renamed {
 pub static BT_VARIABLES: &[Renamed] = &[
     Renamed::new("BT_DOCKER_URL", "docker.host", "Where Docker is reached."),
     Renamed::new("BT_SSL", "docker.tls", "TLS to Docker is on where its files are set."),
-    Renamed::new("BT_CA", "docker.tls.ca", "A path; an inline certificate has to become a file."),
-    Renamed::new("BT_CERT", "docker.tls.cert", "A path; an inline certificate becomes a file."),
-    Renamed::new("BT_KEY", "docker.tls.key", "A path; an inline key has to become a file."),
+    Renamed::new("BT_CA", "docker.tls.ca", "A path or the certificate itself."),
+    Renamed::new("BT_CERT", "docker.tls.cert", "A path or the certificate itself."),
+    Renamed::new("BT_KEY", "docker.tls.key", "A path or the key itself."),
     Renamed::new("BT_CRON", "defaults.schedule", "When sources without a label are due."),
     Renamed::new("BT_THREADS", "schedule.concurrency", "How many backups run at once (there 4)."),
     Renamed::new("BT_LOG_LEVEL", "telemetry.level", "How much is logged."),
