@@ -7,6 +7,19 @@ use super::given::Given;
 use super::table::{Reader, Setting, Shape};
 use crate::model::{Slug, units};
 
+/// What most rows have in common.
+const ROW: Setting = Setting {
+    key: "",
+    expects: "",
+    default: "none",
+    about: "",
+    examples: &[],
+    mistakes: &[],
+    shape: Shape::Text,
+    secret: false,
+    reader: Reader::Plain(|_, _, _| Ok(())),
+};
+
 /// Every setting.
 pub static SETTINGS: &[Setting] = &[
     Setting {
@@ -16,8 +29,6 @@ pub static SETTINGS: &[Setting] = &[
         about: "Where archives are kept.",
         examples: &["file:///backups"],
         mistakes: &[""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             let url = given.text()?;
             if url.is_empty() {
@@ -26,6 +37,7 @@ pub static SETTINGS: &[Setting] = &[
             store(settings, names).url = url;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "stores.<name>.default",
@@ -35,11 +47,11 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["true", "false"],
         mistakes: &["yes", "1", ""],
         shape: Shape::Flag,
-        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             store(settings, names).default = given.flag()?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "stores.<name>.concurrency",
@@ -48,12 +60,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "How many runs write to the store at once.",
         examples: &["1"],
         mistakes: &["0", "many", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             store(settings, names).concurrency = Some(number(given, &1)?);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "defaults.<label>",
@@ -61,24 +72,19 @@ pub static SETTINGS: &[Setting] = &[
         default: "the label's own default",
         about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `encrypt`, `verify`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
         examples: &["zstd:6"],
-        mistakes: &[],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
             settings.defaults.insert(given.key[1..].join("."), text);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "sources.<name>.container",
         expects: "a container's name",
-        default: "none",
         about: "A source for a container that cannot be labelled.",
         examples: &["shop-db-1"],
         mistakes: &[""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, names, given| {
             let container = given.text()?;
             if container.is_empty() {
@@ -87,6 +93,7 @@ pub static SETTINGS: &[Setting] = &[
             source(settings, names).container = container;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "sources.<name>.<label>",
@@ -94,8 +101,6 @@ pub static SETTINGS: &[Setting] = &[
         default: "as for labels",
         about: "What its label would say, also `schedule.<id>` and `job.<id>.<label>`. The policy for labels does not bind it.",
         examples: &["zstd:6"],
-        mistakes: &[],
-        shape: Shape::Text,
         // It may be the label `password`.
         secret: true,
         reader: Reader::Plain(|settings, names, given| {
@@ -104,6 +109,7 @@ pub static SETTINGS: &[Setting] = &[
             source(settings, names).labels.insert(label, text);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "schedule.concurrency",
@@ -112,41 +118,36 @@ pub static SETTINGS: &[Setting] = &[
         about: "How many runs go on at once.",
         examples: &["1", "4"],
         mistakes: &["0", "-1", "two", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.schedule.concurrency = number(given, &1)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "schedule.jitter",
         expects: "a duration like `10m`",
-        default: "none",
         about: "Up to so much later than due a run begins; each source has a place of its own.",
         examples: &["10m"],
         mistakes: &["10", "0m", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.schedule.jitter = duration(given)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "schedule.blackout",
         expects: "a list of windows: `08:00-18:00`, `22:00-06:00 Europe/Berlin`",
-        default: "none",
         about: "When no scheduled run begins. What becomes due in it runs at its end.",
         examples: &["08:00-18:00 Europe/Berlin"],
-        mistakes: &[],
         shape: Shape::List,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             // Zones are known on another floor; what is no window is told there.
             settings.schedule.blackout = given.list()?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "schedule.retries",
@@ -155,12 +156,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "How often a failed run is tried again before its next due time, if that may help.",
         examples: &["0", "5"],
         mistakes: &["-1", "often", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.schedule.retries = number(given, &0)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "schedule.grace",
@@ -169,12 +169,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "How long runs may go on when the sidecar is asked to stop; then they are ended in the containers. Docker waits 10 s.",
         examples: &["8s", "5m"],
         mistakes: &["8", "0s", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.schedule.grace = duration(given)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "alarms.failures",
@@ -183,12 +182,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "How many failures in a row are an alarm.",
         examples: &["0", "5"],
         mistakes: &["-1", "some", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.alarms.failures = number(given, &0)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "alarms.shrunk",
@@ -197,8 +195,6 @@ pub static SETTINGS: &[Setting] = &[
         about: "How much smaller than usual archives may be before it is an alarm.",
         examples: &["50%", "100%"],
         mistakes: &["50", "0.5", "101%", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let text = given.text()?;
             let share = text.strip_suffix('%').and_then(|number| number.parse().ok());
@@ -206,6 +202,7 @@ pub static SETTINGS: &[Setting] = &[
                 share.filter(|share| *share <= 100).ok_or("it is no share of a hundred")?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "encryption.recipients",
@@ -220,11 +217,11 @@ pub static SETTINGS: &[Setting] = &[
             settings.encryption.recipients = recipients(given)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "encryption.groups.<name>",
         expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`",
-        default: "none",
         about: "A further set of public keys, for labels that say `encrypt=<name>`.",
         examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         mistakes: &["", "hunter2"],
@@ -240,17 +237,16 @@ pub static SETTINGS: &[Setting] = &[
             }
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "encryption.identity",
         expects: "the text of an age identity; better `encryption.identity_file`, its path",
-        default: "none",
         about: "Decrypts archives for `cat` and `restore`. Backups need none: keep it off the host.",
         examples: &["AGE-SECRET-KEY-1…"],
-        mistakes: &[],
-        shape: Shape::Text,
         secret: true,
         reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),
+        ..ROW
     },
     Setting {
         key: "labels.prefix",
@@ -259,12 +255,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "What our labels begin with. With `baktainer`, that project's labels are understood too.",
         examples: &["ringbolt", "com.example.backup"],
         mistakes: &["", "a b", "ringbolt/"],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.prefix = given.text()?.parse().map_err(|error| format!("{error}"))?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "labels.policy.refuse",
@@ -272,13 +267,12 @@ pub static SETTINGS: &[Setting] = &[
         default: "`hook.before,hook.after`",
         about: "Labels that no workload may have: only the operator decides there.",
         examples: &["hook.before,hook.after,encrypt"],
-        mistakes: &[],
         shape: Shape::List,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.refuse = given.list()?.into_iter().collect();
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "labels.policy.literal_passwords",
@@ -288,11 +282,11 @@ pub static SETTINGS: &[Setting] = &[
         examples: &["true", "false"],
         mistakes: &["yes", ""],
         shape: Shape::Flag,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.literal_passwords = given.flag()?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "labels.policy.priority",
@@ -301,27 +295,24 @@ pub static SETTINGS: &[Setting] = &[
         about: "The highest priority that a label may ask for.",
         examples: &["high"],
         mistakes: &["urgent", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.labels.policy.priority = given.text()?.parse()?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "labels.policy.timeout",
         expects: "a duration like `6h`",
-        default: "none",
         about: "The longest `timeout` that a label may ask for, and the default where it is shorter than none.",
         examples: &["6h"],
         mistakes: &["6", "0s", ""],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             let timeout = units::duration(&given.text()?).ok_or("it is no duration")?;
             settings.labels.policy.timeout = Some(timeout);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "docker.host",
@@ -335,12 +326,11 @@ pub static SETTINGS: &[Setting] = &[
             "https://docker.example:2376",
         ],
         mistakes: &["", "/var/run/docker.sock", "ssh://host", "http://host", "tcp://a:1/b"],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.docker.host = given.text()?.parse()?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "docker.tls.ca",
@@ -349,37 +339,34 @@ pub static SETTINGS: &[Setting] = &[
         about: "The authority that must have signed the engine's certificate.",
         examples: &["/run/secrets/docker-ca.pem", "-----BEGIN CERTIFICATE-----…"],
         mistakes: &["", "ca.pem", "-----BEGIN PRIVATE KEY-----…"],
-        shape: Shape::Text,
         secret: true,
         reader: Reader::Plain(|settings, _, given| {
             settings.docker.tls.ca = Some(given.text()?.parse()?);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "docker.tls.cert",
         expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
-        default: "none",
         about: "The certificate to show to the engine, and behind it those between it and the authority.",
         examples: &["/run/secrets/docker-cert.pem", "-----BEGIN CERTIFICATE-----…"],
         mistakes: &["", "cert.pem", "-----BEGIN PRIVATE KEY-----…"],
-        shape: Shape::Text,
         secret: true,
         reader: Reader::Plain(|settings, _, given| {
             settings.docker.tls.cert = Some(given.text()?.parse()?);
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "docker.tls.key",
         expects: "the text: `-----BEGIN PRIVATE KEY-----…`, or an absolute path; better `docker.tls.key_file`, its path",
-        default: "none",
         about: "The certificate's key: RSA, ECDSA or Ed25519, without a passphrase.",
         examples: &["/run/secrets/docker-key.pem"],
-        mistakes: &[],
-        shape: Shape::Text,
         secret: true,
         reader: Reader::Secret(|settings, source| settings.docker.tls.key = Some(source)),
+        ..ROW
     },
     Setting {
         key: "secrets.directory",
@@ -388,12 +375,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "Where `secret:NAME` is looked up.",
         examples: &["/run/secrets"],
         mistakes: &["", "secrets"],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.secrets.directory = absolute(given)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "data_dir",
@@ -402,12 +388,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "Where the history of runs is. It may be deleted at any time: no restore needs it.",
         examples: &["/var/lib/ringbolt"],
         mistakes: &["", "var/lib/ringbolt"],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.data_dir = absolute(given)?;
             Ok(())
         }),
+        ..ROW
     },
     Setting {
         key: "history.keep",
@@ -416,12 +401,11 @@ pub static SETTINGS: &[Setting] = &[
         about: "How long the history remembers a run. What alarms are judged by stays: a source's last runs and successes.",
         examples: &["365d", "8w"],
         mistakes: &["", "365", "0d", "1y"],
-        shape: Shape::Text,
-        secret: false,
         reader: Reader::Plain(|settings, _, given| {
             settings.history.keep = duration(given)?;
             Ok(())
         }),
+        ..ROW
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state::{Job, Memory, Rhythm};
+use super::words::{Job, Memory, Rhythm};
 use crate::history::Alarm;
 use crate::model::AlarmKind;
 use crate::model::units::{Bytes, exact, span};

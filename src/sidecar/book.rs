@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::state::Memory;
+use super::words::Memory;
 use crate::archive::{Archive, catalogue_of_all};
 use crate::history::{self, Adopted, Alarm, End, History, HistoryError, NewRun, Opened, RunId};
 use crate::job::backup::Report;

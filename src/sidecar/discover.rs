@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 
 use super::life::Connect;
-use super::state::{Event, Job};
+use super::words::{Event, Job};
+use crate::docker::{DockerError, Hint};
 use crate::job::{Context, JobError, survey};
 use crate::labels::Fleet;
 use crate::model::{Plan, Slug};
@@ -67,21 +68,21 @@ async fn watch_docker(
             Ok(context) => context,
             Err(error) => return Some(error),
         };
-        // Listening begins before listing, so nothing falls in between.
         let mut hints = std::pin::pin!(context.docker.events());
         let changed = loop {
-            let fleet = match survey::fleet(&context).await {
-                Ok(fleet) => Box::new(fleet),
+            let (fleet, changed_meanwhile) = match list(&context, &mut hints).await {
+                Ok(listed) => listed,
                 Err(error) => return Some(error),
             };
             *pause = FIRST_PAUSE;
             found.send(Found::Listed { context: context.clone(), fleet }).await.ok()?;
-            let reconcile = tokio::time::sleep(RECONCILE);
+            let reconcile =
+                tokio::time::sleep(if changed_meanwhile { DEBOUNCE } else { RECONCILE });
             tokio::select! {
                 hint = hints.next() => match hint {
                     Some(Ok(_)) => tokio::time::sleep(DEBOUNCE).await,
                     Some(Err(error)) => return Some(error.into()),
-                    None => return Some(crate::docker::DockerError::EventsEnded.into()),
+                    None => return Some(DockerError::EventsEnded.into()),
                 },
                 () = reconcile => {}
                 changed = again.changed() => break changed,
@@ -90,6 +91,25 @@ async fn watch_docker(
             while let Some(Some(Ok(_))) = futures_util::FutureExt::now_or_never(hints.next()) {}
         };
         changed.ok()?;
+    }
+}
+
+/// Lists, and listens meanwhile: what changes while the list is made may not be in it.
+async fn list(
+    context: &Context,
+    hints: &mut (impl Stream<Item = Result<Hint, DockerError>> + Unpin),
+) -> Result<(Box<Fleet>, bool), JobError> {
+    let listing = survey::fleet(context);
+    tokio::pin!(listing);
+    let mut changed = false;
+    loop {
+        tokio::select! {
+            fleet = &mut listing => return Ok((Box::new(fleet?), changed)),
+            hint = hints.next() => match hint {
+                Some(hint) => changed = hint.map(|_| true)?,
+                None => return Err(DockerError::EventsEnded.into()),
+            },
+        }
     }
 }
 

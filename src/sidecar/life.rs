@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 
 use super::book::{Book, Remembered};
 use super::discover::{self, Found};
-use super::state::{Effect, End, Event, Rhythm, State};
+use super::state::State;
+use super::words::{Effect, End, Event, Rhythm};
 use crate::history::{Alarm, HistoryError, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::{Context, JobError};

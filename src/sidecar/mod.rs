@@ -7,7 +7,9 @@ mod discover;
 mod life;
 mod reaper;
 mod state;
+mod words;
 
 pub use life::{Connect, LifeError, Parts, Reload, Reloaded, Told, live};
 pub use reaper::reap;
-pub use state::{Effect, End, Event, Job, Memory, Rhythm, State};
+pub use state::State;
+pub use words::{Effect, End, Event, Job, Memory, Rhythm};
