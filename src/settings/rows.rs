@@ -217,7 +217,6 @@ pub static SETTINGS: &[Setting] = &[
             settings.encryption.recipients = recipients(given)?;
             Ok(())
         }),
-        ..ROW
     },
     Setting {
         key: "encryption.groups.<name>",
