@@ -1,7 +1,7 @@
 //! Bugs that were found, each with the case that failed. New ones go to the end.
 
 use ringbolt::engine;
-use ringbolt::model::Part;
+use ringbolt::model::{Part, Problem};
 
 /// A validator that was fed an empty piece must not take it for the end.
 #[test]
@@ -12,4 +12,20 @@ fn an_empty_piece_is_no_end() {
         validator.check(b"").unwrap();
         assert_eq!(validator.finish().unwrap_err().to_string(), "the dump is empty");
     }
+}
+
+/// A key of a label stands in the text of some problems, and it came out as it was written.
+#[test]
+fn no_part_of_a_problem_steers_a_terminal() {
+    let hostile = "a\nb\u{1b}[2J\u{202e}\u{2028}c";
+    let problem = Problem::new(hostile, format!("`{hostile}` isn't \"…\"")).key(hostile);
+    let shown = problem.value(hostile).suggest(Some(hostile)).see(hostile).to_string();
+    let escaped = r"a\nb\u{1b}[2J\u{202e}\u{2028}c";
+    assert_eq!(
+        shown,
+        format!(
+            "{escaped}: `{escaped}={escaped}`: `{escaped}` isn't \"…\"; did you mean `{escaped}`? \
+             (see {escaped})"
+        )
+    );
 }
