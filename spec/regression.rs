@@ -1,6 +1,7 @@
 //! Bugs that were found, each with the case that failed. New ones go to the end.
 
 use ringbolt::engine;
+use ringbolt::labels::migrate::migrate;
 use ringbolt::model::{Part, Problem};
 
 /// A validator that was fed an empty piece must not take it for the end.
@@ -28,4 +29,14 @@ fn no_part_of_a_problem_steers_a_terminal() {
              (see {escaped})"
         )
     );
+}
+
+/// Labels that were written twice were migrated at one place, and the next run found the other.
+#[test]
+fn a_key_that_is_written_twice_is_left_alone() {
+    let twice = "services:\n  db:\n    labels:\n      baktainer.command: x\n    image: y\n    \
+                 labels:\n      baktainer.backup: 'true'\n";
+    let migrated = migrate(twice, &"ringbolt".parse().unwrap()).unwrap();
+    assert_eq!((migrated.text.as_str(), migrated.changed), (twice, 0));
+    assert_eq!(migrated.findings.len(), 2, "{:?}", migrated.findings);
 }
