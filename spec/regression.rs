@@ -40,3 +40,26 @@ fn a_key_that_is_written_twice_is_left_alone() {
     assert_eq!((migrated.text.as_str(), migrated.changed), (twice, 0));
     assert_eq!(migrated.findings.len(), 2, "{:?}", migrated.findings);
 }
+
+/// `labels:` went with its last label, and those of a merged service came into force in its place.
+#[test]
+fn no_merged_labels_take_the_place_of_those_that_went() {
+    let base = "x-base: &base\n  labels:\n    ringbolt.enable: 'true'\n";
+    let own = "    labels:\n      baktainer.command: x\n";
+    for (before, after) in [
+        (
+            format!("{base}services:\n  db:\n    <<: *base\n{own}"),
+            format!("{base}services:\n  db:\n    <<: *base\n    labels: {{}}\n"),
+        ),
+        (
+            format!("{base}services:\n  a: &a\n    image: y\n{own}  b:\n    <<: [*a, *base]\n"),
+            format!(
+                "{base}services:\n  a: &a\n    image: y\n    labels: {{}}\n  b:\n    \
+                 <<: [*a, *base]\n"
+            ),
+        ),
+    ] {
+        let migrated = migrate(&before, &"ringbolt".parse().unwrap()).unwrap();
+        assert_eq!(migrated.text, after);
+    }
+}

@@ -271,7 +271,7 @@ impl<'a> File<'_, 'a, '_> {
     }
 }
 
-fn is_merge(key: &Node) -> bool {
+pub(super) fn is_merge(key: &Node) -> bool {
     matches!(&key.shape, Shape::Scalar { text, style: Style::Plain } if text == "<<")
 }
 
