@@ -3,6 +3,7 @@
 use ringbolt::engine;
 use ringbolt::labels::migrate::migrate;
 use ringbolt::model::{Part, Problem};
+use ringbolt::settings::{self, Settings, Written};
 
 /// A validator that was fed an empty piece must not take it for the end.
 #[test]
@@ -61,5 +62,31 @@ fn no_merged_labels_take_the_place_of_those_that_went() {
     ] {
         let migrated = migrate(&before, &"ringbolt".parse().unwrap()).unwrap();
         assert_eq!(migrated.text, after);
+    }
+}
+
+/// The reader of lists in variables and flags took places of characters for places of bytes.
+#[test]
+fn a_list_in_a_flag_is_read_as_in_a_file() {
+    let read = |list: &str| {
+        let store = "stores.a.url=file:///a".to_owned();
+        let flags = vec![store, format!("labels.policy.refuse={list}")];
+        let written = Written { file: Some("/dev/null".into()), flags, ..Written::default() };
+        let refuse = |settings: Settings| Vec::from_iter(settings.labels.policy.refuse);
+        settings::read(&written).map(refuse)
+    };
+    for (list, expected) in [
+        (r#"["a", "b"]"#, &["a", "b"][..]),
+        (" [ 'a',\n 1, true ] ", &["1", "a", "true"]),
+        (r#"["ä\t"]"#, &["ä\t"]),
+        (r#"["ää\"ä"]"#, &["ää\"ä"]),
+        ("[]", &[]),
+    ] {
+        let expected = expected.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(read(list), Ok(expected), "{list}");
+    }
+    let deep = "[".repeat(100_000);
+    for list in ["[", "[a]", "[\"a\"", "[\"a\"]\nb = 1", "[\"a\"]\n[b]", "[[\"a\"]]", &deep] {
+        assert_eq!(read(list).unwrap_err().len(), 1, "{list:.20}");
     }
 }
