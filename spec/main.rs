@@ -11,6 +11,7 @@ mod encryption;
 mod engines;
 mod examples;
 mod faults;
+mod fuzz;
 mod labels;
 mod migrate;
 mod pipeline;
