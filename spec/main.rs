@@ -12,6 +12,7 @@ mod encryption;
 mod engines;
 mod examples;
 mod faults;
+mod fuzz;
 mod history;
 mod labels;
 mod life;

@@ -75,9 +75,23 @@ fn shown(value: &str) -> String {
     }
 }
 
+/// Our own text may repeat a part of theirs: what does not print, or turns a line around, is escaped
+/// here, so that no label steers a terminal or forges a line of a log.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            // A quote or a backslash is as we wrote it.
+            ' '..='~' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        write!(f, "{}: ", printable(&self.place))?;
         if let Some(key) = &self.key {
             write!(f, "`{}", shown(key))?;
             if let Some(value) = &self.value {
@@ -85,12 +99,12 @@ impl fmt::Display for Problem {
             }
             f.write_str("`: ")?;
         }
-        f.write_str(&self.message)?;
+        f.write_str(&printable(&self.message))?;
         if let Some(suggestion) = &self.suggestion {
-            write!(f, "; did you mean `{suggestion}`?")?;
+            write!(f, "; did you mean `{}`?", printable(suggestion))?;
         }
         match &self.see {
-            Some(place) => write!(f, " (see {place})"),
+            Some(place) => write!(f, " (see {})", printable(place)),
             None => Ok(()),
         }
     }

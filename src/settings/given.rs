@@ -75,9 +75,9 @@ impl Given {
         }
         let text = self.text()?;
         if text.trim_start().starts_with('[') {
-            return match text.parse() {
-                Ok(Value::Array(_, values)) => list(&values),
-                _ => Err("it is no list like `[\"a\", \"b\"]`".to_owned()),
+            return match array(text.trim()) {
+                Some(values) => list(&values),
+                None => Err("it is no list like `[\"a\", \"b\"]`".to_owned()),
             };
         }
         Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect())
@@ -178,6 +178,18 @@ fn leaves(values: Dict, key: &[String], origin: &Origin, given: &mut Vec<Given>)
             Value::Dict(_, inner) => leaves(inner, &key, origin, given),
             value => given.push(Given { key, origin: origin.clone(), value }),
         }
+    }
+}
+
+/// A list as a settings file has it. figment's own reader of single values panics on some texts
+/// (`["ä\n"]`), and knows no depth at which it gives up.
+fn array(text: &str) -> Option<Vec<Value>> {
+    let read = Toml::string(&format!("list = {text}")).data().ok()?;
+    let mut values = read.into_values().next()?.into_values();
+    // A text of several lines may hold more than a list.
+    match (values.next(), values.next()) {
+        (Some(Value::Array(_, list)), None) => Some(list),
+        _ => None,
     }
 }
 

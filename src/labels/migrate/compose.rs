@@ -219,9 +219,11 @@ impl<'a> File<'_, 'a, '_> {
     ) -> Option<(&'a Node, &'a Node, &'a Node)> {
         let node = self.follow(node);
         let Shape::Mapping { pairs, .. } = &node.shape else { return None };
-        let own = pairs.iter().find(|(key, _)| self.text_of(key).as_deref() == Some(wanted));
-        if let Some((key, value)) = own {
-            return Some((node, key, value));
+        let is_wanted = |key: &Node| self.text_of(key).as_deref() == Some(wanted);
+        let mut own = pairs.iter().filter(|(key, _)| is_wanted(key));
+        if let Some((key, value)) = own.next() {
+            // Compose refuses a key that is written twice, and which of the two is meant, nobody knows.
+            return own.next().is_none().then_some((node, key, value));
         }
         let steps = steps.checked_sub(1)?;
         self.merges(node).into_iter().find_map(|merged| self.get(merged, wanted, steps))
@@ -269,7 +271,7 @@ impl<'a> File<'_, 'a, '_> {
     }
 }
 
-fn is_merge(key: &Node) -> bool {
+pub(super) fn is_merge(key: &Node) -> bool {
     matches!(&key.shape, Shape::Scalar { text, style: Style::Plain } if text == "<<")
 }
 

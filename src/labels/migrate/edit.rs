@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::compose::{Block, Entry, Holder};
+use super::compose::{Block, Entry, Holder, is_merge};
 use super::plan::{Change, Fate};
 use super::yaml::{Node, Shape, Style};
 
@@ -58,11 +58,15 @@ pub(super) fn edits(text: &str, block: &Block<'_>, fates: &[Fate]) -> Option<Vec
 
 /// Whether the pair `labels: …` goes with its last label.
 pub(super) fn holder_goes<'a>(block: &Block<'a>) -> Option<Holder<'a>> {
-    let several = |holder: &Holder<'_>| match &holder.mapping.shape {
-        Shape::Mapping { pairs, .. } => pairs.len() > 1,
+    let alone = |holder: &Holder<'_>| match &holder.mapping.shape {
+        // Of merged mappings, what one no longer says another one says: none of them may take over.
+        Shape::Mapping { pairs, .. } => {
+            let merged = holder.mapping.anchor != 0 || pairs.iter().any(|(key, _)| is_merge(key));
+            pairs.len() > 1 && !merged
+        }
         _ => false,
     };
-    block.holder.filter(several)
+    block.holder.filter(alone)
 }
 
 /// One line of the text around something written on it.

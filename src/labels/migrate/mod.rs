@@ -6,8 +6,8 @@
 //!
 //! * A label that becomes several ones grows new lines below its own.
 //! * A comment behind a label that goes stays as a line of its own; comment lines stay where they are.
-//! * With the last label goes `labels:` itself, or it becomes `{}` (`[]`) where something refers to it
-//!   or nothing else is left beside it.
+//! * With the last label goes `labels:` itself, or it becomes `{}` (`[]`) where something refers to it,
+//!   merged labels would take its place, or nothing else is left beside it.
 //! * Labels that several services share through an anchor are translated if they mean the same for
 //!   each of them. Foreign labels that are merged into others (`<<`) are left to a person.
 
