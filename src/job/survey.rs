@@ -64,16 +64,20 @@ pub async fn ask(
     stores: &[StoreFinding],
     now: Timestamp,
 ) -> Vec<Finding> {
-    let questions = plans.into_iter().map(|plan| async move {
+    let questions = plans.into_iter().enumerate().map(|(number, plan)| async move {
         let asked = answer(context, &plan).await;
         let kept = stores.iter().find(|found| *found.store.name() == plan.store);
         let archives = kept.and_then(|found| found.catalogue.as_ref()).map(|c| &c.archives[..]);
         let own = series(archives.unwrap_or_default(), &plan.source);
         let last = own.values().filter_map(|newest| newest.first()).map(|a| (*a).clone());
         let deletes = own.values().flat_map(|archives| deletes(&plan, archives, now));
-        Finding { last: last.collect(), deletes: deletes.collect(), asked, plan }
+        (number, Finding { last: last.collect(), deletes: deletes.collect(), asked, plan })
     });
-    futures_util::stream::iter(questions).buffered(QUESTIONS).collect().await
+    // Unordered, so that a server that hangs holds up one place and not, by its turn, all of them.
+    let questions = futures_util::stream::iter(questions).buffer_unordered(QUESTIONS);
+    let mut found: Vec<(usize, Finding)> = questions.collect().await;
+    found.sort_by_key(|(number, _)| *number);
+    found.into_iter().map(|(_, finding)| finding).collect()
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
