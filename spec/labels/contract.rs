@@ -285,14 +285,19 @@ fn the_settings_can_say_what_nobody_can_label() {
     let twice = resolve(&rules(&flags), vec![enabled("db", &[("ringbolt.name", "shop")])]);
     assert!(twice.problems[0].to_string().contains("which container `db` has already"));
 
+    let gone = rules(&["sources.two.container=dbb"]);
+    let found = resolve(&gone, vec![workload("db", &[])]).problems;
+    assert!(found[0].to_string().contains("no such container; did you mean `db`?"), "{found:?}");
+    // What is wrong whatever the container is, is wrong with the settings.
     for (flag, words) in [
         ("sources.shop.kep=last=3", "did you mean `sources.shop.keep`?"),
         ("sources.shop.keep=3", "`sources.shop.keep=3`: "),
         ("sources.shop.password=hunter2", "`sources.shop.password`: a literal is refused"),
-        ("sources.two.container=dbb", "no such container; did you mean `db`?"),
     ] {
-        let flags = [&flags[..1], &[flag]].concat();
-        let found = resolve(&rules(&flags), vec![workload("db", &[])]).problems;
+        let flags: Vec<String> =
+            ["stores.a.url=file:///a", flags[0], flag].map(str::to_owned).into();
+        let written = Written { file: Some("/dev/null".into()), flags, ..Written::default() };
+        let found = Rules::new(&settings::read(&written).unwrap()).unwrap_err();
         let said: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert!(said.len() == 1 && said[0].contains(words), "{flag}: {said:?}");
         assert!(!said[0].contains("hunter2"), "{said:?}");

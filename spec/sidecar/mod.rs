@@ -173,6 +173,9 @@ fn failures_are_tried_again_with_longer_pauses() {
     state.apply(ended("a", Outcome::Failed), now);
     assert_eq!(state.wake(now).unwrap(), at("2026-11-21T02:00:00Z"), "enough for today");
     assert_eq!(starts(&state.apply(Event::Tick, at("2026-11-21T02:00:00Z"))), ["a schedule"]);
+    // A new due time is a new beginning: the failures of yesterday take no try away.
+    state.apply(ended("a", Outcome::Failed), at("2026-11-21T02:00:10Z"));
+    assert_eq!(starts(&state.apply(Event::Tick, at("2026-11-21T02:01:10Z"))), ["a retry"]);
     let well = state.apply(ended("a", Outcome::Succeeded), at("2026-11-21T02:10:00Z"));
     assert_eq!(alarms(&well), ["-failing a"]);
     // What cannot get better by itself is not tried again.
@@ -201,6 +204,49 @@ fn a_run_whose_container_is_replaced_is_cancelled_and_done_again() {
     state.apply(ended("a", Outcome::Cancelled), at("2026-11-20T02:03:05Z"));
     let back = state.apply(listed(&[job("a", "0 3 * * *")]), at("2026-11-20T05:00:00Z"));
     assert_eq!(starts(&back), ["a retry"]);
+}
+
+#[test]
+fn a_dump_that_a_stopping_server_ended_is_done_again() {
+    let mut state = fresh(rhythm());
+    let old = job("a", "0 3 * * *");
+    state.apply(listed(std::slice::from_ref(&old)), at("2026-11-20T00:00:00Z"));
+    state.apply(Event::Tick, at("2026-11-20T02:00:00Z"));
+    let end = End { outcome: Outcome::Failed, retry: false, stored_bytes: 0 };
+    state.apply(Event::Ended { source: slug("a"), end }, at("2026-11-20T02:00:30Z"));
+    let new = Job { container: "a-2".to_owned(), ..old };
+    assert_eq!(starts(&state.apply(listed(&[new]), at("2026-11-20T02:01:00Z"))), ["a retry"]);
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_silences_nobody() {
+    let mut state = fresh(rhythm());
+    state.apply(listed(&[job("a", "0 3 * * *")]), at("2030-01-01T00:00:00Z"));
+    assert_eq!(starts(&state.apply(Event::Tick, at("2030-01-01T02:00:00Z"))), ["a schedule"]);
+    state.apply(ended("a", Outcome::Succeeded), at("2030-01-01T02:01:00Z"));
+    let back = state.apply(Event::Tick, at("2026-11-20T12:00:00Z"));
+    assert_eq!(alarms(&back), ["+overdue a"]);
+    assert_eq!(state.wake(at("2026-11-20T12:00:00Z")), Some(at("2026-11-21T02:00:00Z")));
+}
+
+#[test]
+fn what_comes_after_waits_also_within_the_jitter() {
+    let jitter = Duration::from_mins(30);
+    let mut state = fresh(Rhythm { jitter, ..rhythm() });
+    let names = ["a", "b", "c", "d", "e"];
+    let first = job("first", "0 3 * * *");
+    let after = names.map(|name| Job { after: [slug("first")].into(), ..job(name, "0 3 * * *") });
+    let jobs: Vec<Job> = after.into_iter().chain([first]).collect();
+    state.apply(listed(&jobs), at("2026-11-20T00:00:00Z"));
+    for minute in 0..40 {
+        let now = at("2026-11-20T02:00:00Z") + SignedDuration::from_mins(minute);
+        let begun = starts(&state.apply(Event::Tick, now));
+        if !begun.is_empty() {
+            assert_eq!(begun, ["first schedule"]);
+            return;
+        }
+    }
+    panic!("nothing began");
 }
 
 #[test]

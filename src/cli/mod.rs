@@ -334,7 +334,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         }
         None if dry_run => dry_run::run(&open()?, printer, stop, &[]).await,
         None => {
-            // The sidecar is not in this version: say what is.
+            // The image says `run`; whoever says nothing wants to know what there is.
             printer.say(&Arguments::command().render_help().to_string());
             Ok(Err(Failure(ErrorKind::Usage)))
         }

@@ -16,7 +16,7 @@ use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
 use crate::transport::Stop;
 
 /// Keys whose new values count when the sidecar is started anew.
-const KEPT: [&str; 3] = ["docker.", "data_dir", "history."];
+const KEPT: [&str; 4] = ["docker.", "data_dir", "history.", "schedule.grace"];
 
 pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Stop) -> Outcome {
     let (hangup, hangups) = watch::channel(0_u64);
@@ -114,6 +114,7 @@ fn tell(lines: Printer, told: &Told) {
             aside.display()
         )),
         Told::HistoryFailed(error) => lines.error(error),
+        Told::ArchivesUnread(error) => lines.error(error),
         Told::Interrupted(source) => {
             lines
                 .say(&format!("{source} was interrupted when the sidecar ended, and is due again"));

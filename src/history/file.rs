@@ -107,10 +107,14 @@ fn open_file(path: &Path) -> Result<(History, Opened), HistoryError> {
     // What cannot be read later would stop the sidecar later.
     history.memory()?;
     history.alarms()?;
-    history.runs(None, usize::MAX)?;
-    history.explained(None, usize::MAX)?;
+    history.runs(None, READ_AHEAD)?;
+    history.explained(None, READ_AHEAD)?;
     Ok((history, if version == Version::Empty { Opened::New } else { Opened::Found }))
 }
+
+/// So many of the newest entries are read at the beginning: enough to meet what damage there is, and
+/// no more than fits into a little memory. The pages themselves are checked all.
+const READ_AHEAD: usize = 10_000;
 
 /// Connects to a file that is there.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

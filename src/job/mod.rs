@@ -208,6 +208,9 @@ impl Explain for JobError {
             Self::Store(error) => error.retry(),
             Self::Transport(error) => error.retry(),
             Self::Archive(error) => error.retry(),
+            Self::Pipeline(error) => error.retry(),
+            Self::Hook { source, .. } => source.retry(),
+            Self::LeftBehind { cause, .. } => cause.retry(),
             _ => false,
         }
     }

@@ -2,7 +2,8 @@
 //! nobody can label. They go the same way as labels do, under the key where they were written.
 
 use super::Rules;
-use crate::model::{Problem, Slug, Workload, nearest};
+use super::read::jobs;
+use crate::model::{Environment, Problem, Slug, Workload, nearest};
 use crate::settings::{Policy, Settings, SourceSettings};
 
 /// One source of the settings.
@@ -26,6 +27,28 @@ pub(super) fn all(settings: &Settings) -> Vec<Fixed> {
 impl Fixed {
     pub(super) fn container(&self) -> &str {
         &self.source.container
+    }
+
+    /// What is wrong with its labels, whatever container they are for.
+    pub(super) fn check(&self, rules: &Rules) -> Vec<Problem> {
+        let any = Workload {
+            id: String::new(),
+            name: self.source.container.clone(),
+            image: String::new(),
+            image_digest: String::new(),
+            labels: std::collections::BTreeMap::new(),
+            env: Environment::default(),
+            running: true,
+            created: String::new(),
+        };
+        match self.labelled(rules, std::slice::from_ref(&any)) {
+            Err(problem) => vec![*problem],
+            Ok((rules, workload)) => {
+                let jobs = jobs(&rules, &workload).unwrap_or_default();
+                let problems = jobs.into_iter().flat_map(|job| job.problems);
+                problems.map(|own| Problem { place: self.origin.clone(), ..own }).collect()
+            }
+        }
     }
 
     /// The container as if it were labelled so, and the rules under which these labels are read: who

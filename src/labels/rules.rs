@@ -56,10 +56,7 @@ impl Rules {
             let problem = wrong(settings, "defaults.encrypt", "there is no such group");
             problems.push(problem.value(unknown.as_str()).suggest(near));
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        Ok(Self {
+        let rules = Self {
             prefix: settings.labels.prefix.clone(),
             policy: settings.labels.policy.clone(),
             defaults,
@@ -68,7 +65,11 @@ impl Rules {
             recipients: settings.encryption.recipients.clone(),
             groups: groups.clone(),
             fixed: fixed::all(settings),
-        })
+        };
+        for fixed in &rules.fixed {
+            problems.extend(fixed.check(&rules));
+        }
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 }
 

@@ -48,6 +48,11 @@ impl Explain for PipelineError {
         }
     }
 
+    fn retry(&self) -> bool {
+        // What a store could not take now, it may take later.
+        matches!(self, Self::Write { .. } | Self::Read(_))
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Invalid(invalid) => invalid.hint(),

@@ -315,7 +315,8 @@ fn apply(settings: &mut Settings, given: &Given) -> Result<(), Box<Problem>> {
     }
     let text = given.text().unwrap_or_default();
     // Where a reference belongs, somebody may have written the password itself.
-    let literal = name.ends_with(".password") && text.parse::<SecretRef>().is_err();
+    let last = given.key.last().map_or("", String::as_str);
+    let literal = last.contains("pass") && text.parse::<SecretRef>().is_err();
     let masked = literal || (setting.is_secret() && !setting.is_file(&name));
     let value = if masked { "(secret)".to_owned() } else { given.shown() };
     let (key, origin) = (name.clone(), place);

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::state::AHEAD;
 use super::words::{Job, Memory, Rhythm};
 use crate::history::Alarm;
 use crate::model::AlarmKind;
@@ -50,7 +51,9 @@ pub(super) fn judge(
         found.push((Alarm { kind, subject: job.source.to_string() }, message));
     };
     let end = promise.and_then(|promise| breaks(memory, promise));
-    let broken = end.is_some_and(|at| at <= now);
+    // A success from far ahead tells of a clock that was wrong, and of nothing else.
+    let ahead = memory.last_success.is_some_and(|at| at.duration_since(now) > AHEAD);
+    let broken = end.is_some_and(|at| at <= now) || (end.is_some() && ahead);
     match memory.last_success {
         Some(at) if broken => {
             let age = span(now.duration_since(at).unsigned_abs());

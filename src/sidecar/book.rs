@@ -1,5 +1,6 @@
 //! The book: what is remembered from one process to the next. It is a cache: where it is gone, the
-//! stores' manifests fill it again, and what cannot be written to it stops no backup.
+//! stores' manifests fill it again. Without a place for it the sidecar does not begin, so that nobody
+//! lives without alarms and does not know; what cannot be written to it later stops no backup.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::words::Memory;
-use crate::archive::{Archive, catalogue_of_all};
+use crate::archive::{Archive, ArchiveError, catalogue_of_all};
 use crate::history::{self, Adopted, Alarm, End, History, HistoryError, NewRun, Opened, RunId};
 use crate::job::backup::Report;
-use crate::model::{Outcome, Slug, Trigger};
+use crate::model::{Outcome, Part, Slug, Trigger};
 use crate::store::Stores;
 
 /// How far back the book looks to find out how a source's last run ended.
@@ -36,6 +37,8 @@ pub(super) struct Remembered {
     pub(super) interrupted: Vec<Slug>,
     /// Where the old book lies, if it could not be read.
     pub(super) aside: Option<std::path::PathBuf>,
+    /// What could not be read of the stores while the book was filled from them.
+    pub(super) unread: Vec<ArchiveError>,
 }
 
 impl Book {
@@ -50,16 +53,18 @@ impl Book {
         now: Timestamp,
     ) -> Result<(Self, Remembered), HistoryError> {
         let (history, opened) = history::open(folder, now)?;
+        let fresh = opened != Opened::Found;
         let aside = match opened {
             Opened::Found => None,
-            Opened::New => {
-                history.adopt(&adopted(stores))?;
-                None
-            }
-            Opened::Rebuilt { aside } => {
-                history.adopt(&adopted(stores))?;
-                Some(aside)
-            }
+            Opened::New => None,
+            Opened::Rebuilt { aside } => Some(aside),
+        };
+        let unread = if fresh {
+            let (runs, unread) = adopted(stores);
+            history.adopt(&runs)?;
+            unread
+        } else {
+            Vec::new()
         };
         let interrupted = history.interrupted(now)?.into_iter().map(|run| run.source).collect();
         let mut memory = BTreeMap::new();
@@ -74,7 +79,7 @@ impl Book {
         }
         let alarms = history.alarms()?.into_iter().map(|open| open.alarm).collect();
         let book = Self { history, keep, pruned: None };
-        Ok((book, Remembered { memory, alarms, interrupted, aside }))
+        Ok((book, Remembered { memory, alarms, interrupted, aside, unread }))
     }
 
     pub(super) fn seen(&self, source: &Slug, now: Timestamp) -> Result<(), HistoryError> {
@@ -158,18 +163,21 @@ impl Book {
     }
 }
 
-/// The runs that the stores know of. The archives of one run follow one another closely; a store that
-/// cannot be read now has nothing to tell, and the alarms are judged without it.
-fn adopted(stores: &Stores) -> Vec<Adopted> {
+/// The runs that the stores know of, and what could not be read. The archives of one run follow one
+/// another closely, and globals never come alone.
+fn adopted(stores: &Stores) -> (Vec<Adopted>, Vec<ArchiveError>) {
     const ONE_RUN: SignedDuration = SignedDuration::from_mins(1);
-    let Ok(catalogue) = catalogue_of_all(stores) else { return Vec::new() };
+    let catalogue = match catalogue_of_all(stores) {
+        Ok(catalogue) => catalogue,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
     let mut archives: Vec<&Archive> = catalogue.archives.iter().collect();
     archives.sort_by_key(|archive| (archive.manifest.source.clone(), archive.manifest.started_at));
     let mut runs: Vec<Adopted> = Vec::new();
     for manifest in archives.into_iter().map(|archive| &archive.manifest) {
         let same = |run: &&mut Adopted| {
             let pause = manifest.started_at.duration_since(run.finished_at);
-            run.source == manifest.source && pause < ONE_RUN
+            run.source == manifest.source && (pause < ONE_RUN || manifest.part == Part::Globals)
         };
         if let Some(run) = runs.last_mut().filter(same) {
             run.finished_at = run.finished_at.max(manifest.finished_at);
@@ -188,5 +196,5 @@ fn adopted(stores: &Stores) -> Vec<Adopted> {
             });
         }
     }
-    runs
+    (runs, catalogue.unreadable)
 }

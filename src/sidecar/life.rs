@@ -25,6 +25,9 @@ use crate::transport::{Stop, Stopper};
 /// The clock is looked at this often, whatever is due: it may jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// How long it may take to end what was not ended within the grace period.
+const LONGEST_END: Duration = Duration::from_secs(30);
+
 /// Makes a connection to Docker, with the settings as they are now.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Context, JobError>> + Send + Sync>;
 
@@ -70,6 +73,8 @@ pub enum Told {
     /// The history could not be read, lies there now, and has begun anew.
     HistoryAside(PathBuf),
     HistoryFailed(HistoryError),
+    /// Archives that the history, made anew, cannot tell of.
+    ArchivesUnread(JobError),
     /// A run was cut off when the sidecar was killed.
     Interrupted(Slug),
     DockerLost(JobError),
@@ -151,9 +156,10 @@ struct Life {
 /// [`LifeError`] if the history has no place, or Docker's address can never be right.
 pub async fn live(parts: Parts) -> Result<(), LifeError> {
     let opened = Book::open(&parts.data_dir, parts.keep, &parts.stores, Timestamp::now());
-    let (book, Remembered { memory, alarms, interrupted, aside }) = opened?;
+    let (book, Remembered { memory, alarms, interrupted, aside, unread }) = opened?;
     let aside = aside.into_iter().map(Told::HistoryAside);
-    for told in aside.chain(interrupted.into_iter().map(Told::Interrupted)) {
+    let unread = unread.into_iter().map(|error| Told::ArchivesUnread(error.into()));
+    for told in aside.chain(unread).chain(interrupted.into_iter().map(Told::Interrupted)) {
         (parts.tell)(told);
     }
     let state = State::new(parts.rhythm.clone(), memory, alarms);
@@ -178,7 +184,16 @@ pub async fn live(parts: Parts) -> Result<(), LifeError> {
         let sleep = life.sleep();
         tokio::select! {
             () = stop.wait() => break,
-            Some(found) = found.recv() => life.found(found)?,
+            Some(found) = found.recv() => if let Err(error) = life.found(found) {
+                life.end().await;
+                return Err(error.into());
+            },
+            // Without discovery, the newest list would be the last.
+            Some(ended) = discovery.join_next() => {
+                life.end().await;
+                let said = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
+                return Err(JobError::Panicked(format!("discovery: {said}")).into());
+            }
             Some(ended) = life.tasks.join_next_with_id(), if !life.tasks.is_empty() => life.ended(ended),
             changed = life.parts.hangups.changed() => match changed {
                 Ok(()) => {
@@ -225,8 +240,11 @@ impl Life {
                 self.plans = discover::plans(*fleet);
                 self.apply(event);
             }
-            // An address that is none will not become one.
-            Found::Lost(error) if error.kind() == ErrorKind::Usage => return Err(error),
+            // An address that is none will not become one. What was right once may be so again: a
+            // certificate is being renewed.
+            Found::Lost(error) if error.kind() == ErrorKind::Usage && self.context.is_none() => {
+                return Err(error);
+            }
             Found::Lost(error) => {
                 if !std::mem::replace(&mut self.lost, true) {
                     self.tell(Told::DockerLost(error));
@@ -297,7 +315,12 @@ impl Life {
         if let Some(line) = run.and_then(|run| run.line) {
             let now = Timestamp::now();
             let failures = report.iter().flat_map(|report| &report.failures);
-            let said: Vec<String> = failures.map(|(_, error)| error.to_string()).collect();
+            let said: Vec<String> = failures
+                .map(|(part, error)| match part {
+                    Some(part) => format!("{part}: {}", whole(error)),
+                    None => whole(error),
+                })
+                .collect();
             let said = (!said.is_empty()).then(|| said.join("; "));
             self.note(self.book.end(line, end.outcome, report.as_ref(), said, now));
         }
@@ -322,11 +345,14 @@ impl Life {
         self.apply(Event::Stopping);
         self.tell(Told::Stopping { running: self.runs.len() });
         let grace = tokio::time::sleep(self.parts.grace);
-        tokio::pin!(grace);
+        let last = tokio::time::sleep(self.parts.grace + LONGEST_END);
+        tokio::pin!(grace, last);
         let mut patient = true;
         while !self.tasks.is_empty() {
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                // A store that hangs holds nobody up for ever; its leftovers are swept another time.
+                () = &mut last => return,
                 () = &mut grace, if patient => {
                     patient = false;
                     for run in self.runs.values() {
@@ -336,6 +362,20 @@ impl Life {
             }
         }
     }
+}
+
+/// An error with everything that caused it.
+fn whole(error: &JobError) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !said.contains(&words) {
+            said = format!("{said}: {words}");
+        }
+        cause = error.source();
+    }
+    said
 }
 
 const FAILED: End = End { outcome: Outcome::Failed, retry: false, stored_bytes: 0 };

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::alarm;
 use super::words::{Effect, End, Event, Job, Memory, Rhythm};
 use crate::history::Alarm;
-use crate::model::{Outcome, Slug, Trigger};
+use crate::model::{AlarmKind, Outcome, Slug, Trigger};
 use crate::schedule;
 
 /// A due time that comes this late was missed by somebody.
@@ -17,6 +17,9 @@ const LATE: SignedDuration = SignedDuration::from_mins(5);
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// …up to this.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+/// What is remembered from further ahead than this comes from a clock that was wrong; less may be a
+/// clock that was put back, and what was done then is done.
+pub(super) const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 /// Who waits for so long goes before whoever has one more priority.
 const AGEING: SignedDuration = SignedDuration::from_mins(30);
 
@@ -38,7 +41,12 @@ pub struct State {
     running: BTreeMap<Slug, Running>,
     /// When a failed run is tried again.
     retries: BTreeMap<Slug, Timestamp>,
-    alarms: BTreeSet<Alarm>,
+    /// How often in a row each source was tried since it was last due.
+    attempts: BTreeMap<Slug, u32>,
+    /// The container in which a source's last run failed: if that goes away, the run is owed.
+    failed_in: BTreeMap<Slug, String>,
+    /// Open alarms, with what was said last; those of an earlier process are said once more.
+    alarms: BTreeMap<Alarm, String>,
 }
 
 /// A run that has to begin.
@@ -71,7 +79,9 @@ impl State {
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             retries: BTreeMap::new(),
-            alarms,
+            attempts: BTreeMap::new(),
+            failed_in: BTreeMap::new(),
+            alarms: alarms.into_iter().map(|alarm| (alarm, String::new())).collect(),
         }
     }
 
@@ -173,13 +183,24 @@ impl State {
         for (source, _) in self.retries.extract_if(.., away) {
             self.memory.entry(source).or_default().interrupted = true;
         }
+        // A server that is stopped ends its dumps before its container ends: that was no failure.
+        let replaced = |_: &Slug, container: &mut String| !alive.contains(container);
+        for (source, _) in self.failed_in.extract_if(.., replaced) {
+            if self.jobs.contains_key(&source) && !self.running.contains_key(&source) {
+                self.retries.insert(source, now);
+            } else {
+                self.memory.entry(source).or_default().interrupted = true;
+            }
+        }
         for (source, _) in self.running.iter().filter(|(_, own)| !alive.contains(&own.container)) {
             effects.push(Effect::Cancel { source: source.clone() });
         }
     }
 
     fn ended(&mut self, source: &Slug, end: End, now: Timestamp) {
-        let since = self.running.remove(source).map_or(now, |running| running.since);
+        let running = self.running.remove(source);
+        let since = running.as_ref().map_or(now, |running| running.since);
+        let container = running.map(|running| running.container);
         let memory = self.memory.entry(source.clone()).or_default();
         match end.outcome {
             Outcome::Succeeded => {
@@ -189,13 +210,17 @@ impl State {
                 memory.sizes.insert(0, end.stored_bytes);
                 memory.sizes.truncate(alarm::SIZES);
                 self.retries.remove(source);
+                self.failed_in.remove(source);
             }
             Outcome::Failed | Outcome::Interrupted => {
                 memory.failures += 1;
-                if end.retry && memory.failures <= self.rhythm.retries {
-                    let pause = FIRST_PAUSE * 2_i32.saturating_pow(memory.failures - 1);
+                let attempts = self.attempts.entry(source.clone()).or_default();
+                *attempts += 1;
+                if end.retry && *attempts <= self.rhythm.retries {
+                    let pause = FIRST_PAUSE * 2_i32.saturating_pow(*attempts - 1);
                     self.owe(source, pause.min(LONGEST_PAUSE), now);
                 }
+                self.failed_in.extend(container.map(|container| (source.clone(), container)));
             }
             // Its container went away, and may have come back as another.
             Outcome::Cancelled => self.owe(source, FIRST_PAUSE, now),
@@ -214,7 +239,9 @@ impl State {
     /// From when on a schedule's due times count.
     fn handled(&self, job: &Job, id: Option<&Slug>, now: Timestamp) -> Timestamp {
         let memory = self.memory.get(&job.source);
-        memory.and_then(|memory| memory.handled.get(&id.cloned())).copied().unwrap_or(now)
+        let handled = memory.and_then(|memory| memory.handled.get(&id.cloned())).copied();
+        // A clock that was far ahead for a while must not silence a source until then.
+        handled.filter(|at| at.duration_since(now) < AHEAD).unwrap_or(now)
     }
 
     /// Each source has a place of its own within the jitter, the same every day.
@@ -313,7 +340,10 @@ impl State {
                 let free = (asked || !closed)
                     && !self.running.contains_key(source)
                     && self.has_room(&job.store)
-                    && !job.after.iter().any(|other| self.is_busy(other));
+                    && !job
+                        .after
+                        .iter()
+                        .any(|other| self.is_busy(other) || self.is_due(other, now));
                 let steps = now.duration_since(waiting.since).as_secs() / AGEING.as_secs();
                 let level = job.priority as i64 + steps;
                 free.then(|| {
@@ -338,6 +368,10 @@ impl State {
         self.running.insert(source.clone(), running);
         self.retries.remove(&source);
         let Waiting { trigger, schedule, due_at, .. } = waiting;
+        self.failed_in.remove(&source);
+        if trigger != Trigger::Retry {
+            self.attempts.remove(&source);
+        }
         if let Some(due_at) = due_at {
             let memory = self.memory.entry(source.clone()).or_default();
             memory.handled.insert(schedule.clone(), due_at);
@@ -352,6 +386,16 @@ impl State {
 
     fn is_busy(&self, source: &Slug) -> bool {
         self.waiting.contains_key(source) || self.running.contains_key(source)
+    }
+
+    /// Whether a source is due by its schedules alone, perhaps at a later place within the jitter.
+    fn is_due(&self, source: &Slug, now: Timestamp) -> bool {
+        self.jobs.get(source).is_some_and(|job| {
+            job.schedules.iter().any(|(id, schedule)| {
+                let after = self.handled(job, id.as_ref(), now);
+                schedule::due_until(schedule, &job.zone, after, now).is_some()
+            })
+        })
     }
 
     /// Raises and clears alarms.
@@ -371,14 +415,18 @@ impl State {
         if self.jobs.is_empty() && self.unprotected.is_empty() && !self.docker {
             return;
         }
-        for alarm in self.alarms.iter().filter(|alarm| !found.contains_key(alarm)) {
+        for alarm in self.alarms.keys().filter(|alarm| !found.contains_key(alarm)) {
             effects.push(Effect::Clear { alarm: alarm.clone() });
         }
         for (alarm, message) in &found {
-            if !self.alarms.contains(alarm) {
+            // What is wrong with labels may become another thing; an age only grows.
+            let changed = |said: &String| {
+                said.is_empty() || (alarm.kind == AlarmKind::Unprotected && said != message)
+            };
+            if self.alarms.get(alarm).is_none_or(changed) {
                 effects.push(Effect::Raise { alarm: alarm.clone(), message: message.clone() });
             }
         }
-        self.alarms = found.into_keys().collect();
+        self.alarms = found;
     }
 }
