@@ -236,6 +236,21 @@ fn a_killed_sidecar_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_is_done_by_hand_counts_too() {
+    let world = World::new();
+    let labels = [("enable", "true"), ("name", "shop"), ("schedule", "manual"), ("rpo", "5s")];
+    world.postgres("db", &labels, &[]);
+    let sidecar = Sidecar::start(&world, &[]);
+    sidecar.wait("ALARM never_succeeded shop");
+    let data = format!("data_dir={}", world.folder.join("data").display());
+    world.ringbolt(&["backup", "--set", &data]).expect(0);
+    // A list comes when anything happens to a container of ours, and every minute.
+    world.postgres("other", &[("enable", "true"), ("schedule", "manual")], &[]);
+    sidecar.wait("alarm ends: never_succeeded shop");
+    sidecar.end();
+}
+
+#[test]
 fn settings_are_read_again_when_asked() {
     let world = World::new();
     world.postgres("db", &[("enable", "true"), ("name", "shop")], &[]);

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::printer::{Printer, chain};
 use super::{CliError, Failure, Outcome, progress};
 use crate::app::App;
 use crate::archive::Manifest;
+use crate::history::{self, End, History, HistoryError, NewRun, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
-use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug, Trigger};
+use crate::model::{self, ErrorKind, Explain as _, Plan, Problem, Slug, Trigger};
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -59,12 +61,22 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
             "store {name} at {url} is not there yet and is made now: if a disk belongs there, it is not mounted"
         ));
     }
+    let history = history(app, printer);
     let mut reports = Vec::new();
     for plan in &plans {
         if context.stop.asked() {
             break;
         }
+        let line = history.as_ref().map(|history| begin(history, plan)).transpose();
         let report = backup::run(&context, plan, Trigger::Manual).await;
+        let noted = line.and_then(|line| match (&history, line) {
+            (Some(history), Some(line)) => history.end(line, &end(&report)),
+            _ => Ok(()),
+        });
+        // The archives are there; what the sidecar remembers of them is a cache.
+        if let Err(error) = noted {
+            printer.error(&error);
+        }
         for (part, error) in &report.failures {
             let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             printer.say(&format!("{}{place} failed:", report.source));
@@ -74,6 +86,42 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     }
     print(printer, &reports, &problems)?;
     Ok(judge(context.stop.asked(), &reports, &problems))
+}
+
+/// The history of a sidecar that lives beside us, so that it knows of what is done by hand. Where there
+/// is none, none is made.
+fn history(app: &App, printer: &Printer) -> Option<History> {
+    let folder = &app.settings.data_dir;
+    let opened = match history::look(folder) {
+        Ok(Some(_)) => history::open(folder, Timestamp::now()),
+        Ok(None) => return None,
+        Err(error) => Err(error),
+    };
+    opened.map(|(history, _)| history).map_err(|error| printer.error(&error)).ok()
+}
+
+fn begin(history: &History, plan: &Plan) -> Result<RunId, HistoryError> {
+    let (source, trigger, started_at) = (plan.source.clone(), Trigger::Manual, Timestamp::now());
+    history.begin(&NewRun { source, schedule: None, trigger, due_at: None, started_at })
+}
+
+fn end(report: &Report) -> End {
+    let archives = &report.archives;
+    let failures = report.failures.iter().map(|(_, error)| chain(error)).collect::<Vec<_>>();
+    let stopped = report.failures.iter().any(|(_, error)| error.kind() == ErrorKind::Interrupted);
+    End {
+        finished_at: Timestamp::now(),
+        outcome: match (failures.is_empty(), stopped) {
+            (true, _) => model::Outcome::Succeeded,
+            (false, true) => model::Outcome::Cancelled,
+            (false, false) => model::Outcome::Failed,
+        },
+        error: (!failures.is_empty()).then(|| failures.join("; ")),
+        warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
+        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
+        stored_bytes: archives.iter().map(|manifest| manifest.stored.bytes).sum(),
+        plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
+    }
 }
 
 /// The sources that were asked for, and the problems that concern them, which are told at once.

@@ -82,6 +82,12 @@ impl Book {
         Ok((book, Remembered { memory, alarms, interrupted, aside, unread }))
     }
 
+    /// When the newest successful run of each source began, whoever made it.
+    pub(super) fn successes(&self) -> Result<BTreeMap<Slug, Timestamp>, HistoryError> {
+        let memory = self.history.memory()?.into_iter();
+        Ok(memory.filter_map(|(source, own)| Some((source, own.last_success?))).collect())
+    }
+
     pub(super) fn seen(&self, source: &Slug, now: Timestamp) -> Result<(), HistoryError> {
         self.history.seen(source, now)
     }

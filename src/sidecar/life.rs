@@ -238,6 +238,10 @@ impl Life {
                 }
                 self.context = Some(context);
                 self.plans = discover::plans(*fleet);
+                // Somebody may have made a backup by hand.
+                if let Some(successes) = self.note(self.book.successes()) {
+                    self.apply(Event::Known { successes });
+                }
                 self.apply(event);
             }
             // An address that is none will not become one. What was right once may be so again: a

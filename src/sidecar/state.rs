@@ -93,6 +93,15 @@ impl State {
                 self.unprotected = unprotected;
                 self.listed(jobs, &alive, now, &mut effects);
             }
+            Event::Known { successes } => {
+                for (source, at) in successes {
+                    let memory = self.memory.entry(source).or_default();
+                    if memory.last_success < Some(at) {
+                        memory.last_success = Some(at);
+                        memory.failures = 0;
+                    }
+                }
+            }
             Event::DockerLost => self.docker = false,
             Event::Ended { source, end } => self.ended(&source, end, now),
             // A run that goes on is the answer.

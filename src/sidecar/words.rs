@@ -69,6 +69,10 @@ pub enum Event {
         unprotected: BTreeMap<String, String>,
         alive: BTreeSet<String>,
     },
+    /// When the newest successful run of each source began, also of those that others made by hand.
+    Known {
+        successes: BTreeMap<Slug, Timestamp>,
+    },
     /// Docker does not answer: nothing can be begun.
     DockerLost,
     Ended {
