@@ -273,7 +273,8 @@ fn settings_are_read_again_when_asked() {
     sidecar.end();
 }
 
-/// The settings whose effect [`every_setting_of_life_has_an_effect`] looks for.
+/// The settings whose effect [`every_setting_of_life_has_an_effect`] looks for here, and
+/// `spec/sidecar/` without a real engine.
 pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
     "stores.<name>.concurrency",
     "schedule.concurrency",
@@ -364,4 +365,30 @@ fn a_hundred_containers_at_once_are_a_hundred_jobs() {
     docker(&[&["rm", "--force"], ids.as_slice()].concat()).expect(0);
     sidecar.wait_times("found 0 sources", 2);
     sidecar.end();
+}
+
+#[test]
+fn as_the_first_process_it_reaps_orphans() {
+    let world = World::new();
+    let data = format!("data_dir={}", world.folder.join("data").display());
+    let mut command = Command::new("unshare");
+    world.settle(&mut command);
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", crate::world::BINARY]);
+    let mut outside = command.args(["run", "--set", &data]).stderr(Stdio::null()).spawn().unwrap();
+    let children = |pid: u32| -> Vec<u32> {
+        let file = format!("/proc/{pid}/task/{pid}/children");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    wait_for("the sidecar", || children(outside.id()).len() == 1);
+    let first = children(outside.id())[0];
+    let target = first.to_string();
+    // An orphan in its namespace: its parent ends at once, so it becomes the first process's child.
+    wait_for("the history", || world.folder.join("data").is_dir());
+    let orphan = ["--pid", "--target", &target, "sh", "-c", "sleep 1 & exit 0"];
+    assert!(Command::new("nsenter").args(orphan).status().unwrap().success());
+    wait_for("the orphan", || children(first).len() == 1);
+    wait_for("its end", || children(first).is_empty());
+    outside.kill().unwrap();
+    outside.wait().unwrap();
 }

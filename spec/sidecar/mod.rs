@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use ringbolt::app::App;
 use ringbolt::model::{Outcome, Priority, Slug};
 use ringbolt::schedule;
+use ringbolt::settings::Written;
 use ringbolt::sidecar::{Effect, End, Event, Job, Memory, Rhythm, State};
 
 fn slug(text: &str) -> Slug {
@@ -73,6 +75,38 @@ fn alarms(effects: &[Effect]) -> Vec<String> {
 
 fn fresh(rhythm: Rhythm) -> State {
     State::new(rhythm, BTreeMap::new(), BTreeSet::new())
+}
+
+#[test]
+fn every_setting_of_life_reaches_the_state() {
+    let of = |flag: &str| {
+        let flags = ["stores.local.url=file:///x", flag].map(str::to_owned).into();
+        let written = Written { file: Some("/dev/null".into()), flags, ..Written::default() };
+        let app = App::open(&written).unwrap();
+        Rhythm::new(&app.settings, app.blackout)
+    };
+    let usual = of("schedule.concurrency=2");
+    assert_eq!(usual, rhythm(), "what the tests here begin with is what nobody has changed");
+    let blackout = vec![schedule::read_blackout("08:00-18:00").unwrap()];
+    for (flag, expected) in [
+        ("schedule.concurrency=7", Rhythm { concurrency: 7, ..rhythm() }),
+        (
+            "stores.local.concurrency=1",
+            Rhythm { per_store: [(slug("local"), 1)].into(), ..rhythm() },
+        ),
+        ("schedule.jitter=10m", Rhythm { jitter: Duration::from_mins(10), ..rhythm() }),
+        ("schedule.blackout=08:00-18:00", Rhythm { blackout, ..rhythm() }),
+        ("schedule.retries=0", Rhythm { retries: 0, ..rhythm() }),
+        ("alarms.failures=9", Rhythm { failing: 9, ..rhythm() }),
+        ("alarms.shrunk=90%", Rhythm { shrunk_percent: 90, ..rhythm() }),
+    ] {
+        assert_eq!(of(flag), expected, "{flag}");
+    }
+    let mut state = fresh(Rhythm { retries: 0, ..rhythm() });
+    state.apply(listed(&[job("a", "0 3 * * *")]), at("2026-11-20T00:00:00Z"));
+    state.apply(Event::Tick, at("2026-11-20T02:00:00Z"));
+    state.apply(ended("a", Outcome::Failed), at("2026-11-20T02:01:00Z"));
+    assert_eq!(starts(&state.apply(Event::Tick, at("2026-11-20T03:00:00Z"))), [""; 0]);
 }
 
 #[test]

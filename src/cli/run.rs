@@ -26,7 +26,7 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
             hangup.send_modify(|times| *times += 1);
         }
     };
-    let rhythm = rhythm(&app);
+    let rhythm = Rhythm::new(&app.settings, app.blackout.clone());
     let grace = app.settings.schedule.grace;
     let (data_dir, keep) = (app.settings.data_dir.clone(), app.settings.history.keep);
     let stores = app.stores.clone();
@@ -55,22 +55,6 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
     Ok(Ok(()))
 }
 
-fn rhythm(app: &App) -> Rhythm {
-    let (schedule, alarms) = (&app.settings.schedule, &app.settings.alarms);
-    let stores = app.settings.stores.iter();
-    Rhythm {
-        concurrency: schedule.concurrency,
-        per_store: stores
-            .filter_map(|(name, own)| Some((name.clone(), own.concurrency?)))
-            .collect(),
-        jitter: schedule.jitter,
-        blackout: app.blackout.clone(),
-        retries: schedule.retries,
-        failing: alarms.failures,
-        shrunk_percent: alarms.shrunk_percent,
-    }
-}
-
 fn connect(current: Arc<Mutex<App>>, lines: Printer) -> Connect {
     let watcher = progress::watcher(lines);
     Arc::new(move || {
@@ -95,7 +79,8 @@ fn reload(current: Arc<Mutex<App>>, written: Written) -> Reload {
             keys.into_iter().partition(|key| KEPT.iter().any(|begin| key.starts_with(begin)));
         new.settings.docker = current.settings.docker.clone();
         *current = new;
-        Ok(Reloaded { rhythm: rhythm(&current), applied, kept })
+        let rhythm = Rhythm::new(&current.settings, current.blackout.clone());
+        Ok(Reloaded { rhythm, applied, kept })
     })
 }
 

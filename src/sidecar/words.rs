@@ -8,6 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::history::Alarm;
 use crate::model::{Outcome, Priority, Schedule, Slug, Trigger};
 use crate::schedule::Blackout;
+use crate::settings::{Settings, StoreSettings};
 
 /// What the operator's settings say of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,23 @@ pub struct Rhythm {
     pub failing: u32,
     /// An archive that is smaller than the usual one by this share is an alarm.
     pub shrunk_percent: u8,
+}
+
+impl Rhythm {
+    /// `blackout`: the settings' windows, read.
+    pub fn new(settings: &Settings, blackout: Vec<Blackout>) -> Self {
+        let (schedule, alarms) = (&settings.schedule, &settings.alarms);
+        let bound = |(name, own): (&Slug, &StoreSettings)| Some((name.clone(), own.concurrency?));
+        Self {
+            concurrency: schedule.concurrency,
+            per_store: settings.stores.iter().filter_map(bound).collect(),
+            jitter: schedule.jitter,
+            blackout,
+            retries: schedule.retries,
+            failing: alarms.failures,
+            shrunk_percent: alarms.shrunk_percent,
+        }
+    }
 }
 
 /// What there is to do for one source.
