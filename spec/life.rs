@@ -362,7 +362,7 @@ fn a_hundred_containers_at_once_are_a_hundred_jobs() {
         &format!("label=org.ringbolt.spec={}", world.prefix),
     ]);
     let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
-    docker(&[&["rm", "--force"], ids.as_slice()].concat()).expect(0);
+    docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat()).expect(0);
     sidecar.wait_times("found 0 sources", 2);
     sidecar.end();
 }

@@ -236,12 +236,13 @@ impl Life {
                 if self.seen.replace(seen) != Some(seen) {
                     self.tell(Told::Found { sources: seen.0, unprotected: seen.1 });
                 }
-                self.context = Some(context);
-                self.plans = discover::plans(*fleet);
                 // Somebody may have made a backup by hand.
                 if let Some(successes) = self.note(self.book.successes()) {
                     self.apply(Event::Known { successes });
                 }
+                // The state and the plans change together: what begins has a plan.
+                self.context = Some(context);
+                self.plans = discover::plans(*fleet);
                 self.apply(event);
             }
             // An address that is none will not become one. What was right once may be so again: a
