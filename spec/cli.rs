@@ -23,6 +23,10 @@ fn wrong_words_are_usage() {
         .says("`--dry-run` goes with");
     world.ringbolt(&["--dry-run", "verify"]).expect(2);
     world.ringbolt(&["cat", "x@latest", "--json"]).expect(2);
+    for deaf in [&["labels"][..], &["labels", "schema"], &["config", "schema"], &["keygen"]] {
+        let set = [deaf, &["--set", "labels.prefix=x"]].concat();
+        world.ringbolt(&set).expect(2).says("reads no settings");
+    }
     world.ringbolt(&["--help"]).expect(0);
     world.ringbolt(&["list", "nobody"]).expect(2).says("there is no source `nobody`");
     world.ringbolt(&["verify"]).expect(0).says("the store holds no archives");

@@ -66,6 +66,13 @@ fn the_image_needs_no_root() {
         ];
         docker(&[&always, more, &["ringbolt:local", "backup"]].concat())
     };
+    // Where nothing is mounted, every archive would go with the container.
+    let inside = ["run", "--rm", "--volume", "/var/run/docker.sock:/var/run/docker.sock"];
+    let elsewhere = ["ringbolt:local", "doctor", "--set", "stores.local.url=file:///elsewhere"];
+    let ran = docker(&[&inside[..], &elsewhere].concat()).expect(1);
+    assert!(ran.stdout.contains("local lies in the container's own layer"), "{ran:?}");
+    let mounted = docker(&[&inside[..], &["ringbolt:local", "doctor"]].concat());
+    assert!(!mounted.stdout.contains("own layer"), "{mounted:?}");
     run(&[]).expect(3).says(&format!("--group-add {group}"));
     run(&["--group-add", &group]).expect(0);
     assert_eq!(world.list().len(), 2);

@@ -133,7 +133,12 @@ fn it_finds_what_comes_and_forgets_what_goes() {
     sidecar.wait(&format!("alarm ends: unprotected {}", server.name));
     docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
     sidecar.wait_times("found 0 sources", 3);
-    sidecar.end();
+    // Another label is another container, perhaps under the same name.
+    world.postgres("db", &[("enable", "true"), ("name", "moved"), EVERY_2_S], &[]);
+    sidecar.wait("moved succeeded");
+    let said = sidecar.end();
+    let moved = said.split("moved begins").nth(1).unwrap();
+    assert!(!moved.contains("shop begins"), "{said}");
 }
 
 #[test]
@@ -236,6 +241,44 @@ fn a_killed_sidecar_goes_on_where_it_was() {
 }
 
 #[test]
+fn two_sidecars_never_live_on_one_history() {
+    let world = World::new();
+    let first = Sidecar::start(&world, &[]);
+    first.wait("found 0 sources");
+    let data = format!("data_dir={}", world.folder.join("data").display());
+    world.ringbolt(&["run", "--set", &data]).expect(2).says("another sidecar lives on");
+    // A lock of one that was killed is none.
+    drop(first);
+    let next = Sidecar::start(&world, &[]);
+    next.wait("found 0 sources");
+    next.end();
+}
+
+#[test]
+fn a_full_disk_of_the_history_stops_no_backup() {
+    let world = World::new();
+    world.postgres("db", &[("enable", "true"), ("name", "shop"), EVERY_2_S], &[]);
+    let data = world.folder.join("data");
+    std::fs::create_dir(&data).unwrap();
+    let mut command = Command::new("unshare");
+    world.settle(&mut command);
+    let script = "mount -t tmpfs -o size=2m tmpfs \"$DATA\"
+        \"$RINGBOLT\" run --set data_dir=\"$DATA\" 2>\"$DATA.log\" & sidecar=$!
+        until grep -q 'shop succeeded' \"$DATA.log\"; do sleep 0.1; done
+        cat /dev/zero >\"$DATA/fill\" 2>/dev/null || true
+        before=$(grep -c 'shop succeeded' \"$DATA.log\")
+        until [ $(grep -c 'shop succeeded' \"$DATA.log\") -gt $((before + 1)) ]; do sleep 0.1; done
+        kill $sidecar; wait $sidecar";
+    command.args(["--mount", "timeout", "100", "sh", "-euc", script]);
+    command.env("DATA", &data).env("RINGBOLT", crate::world::BINARY);
+    let ran = crate::world::Ran::of(&mut command);
+    let said = std::fs::read_to_string(format!("{}.log", data.display())).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}\n{said}");
+    assert!(said.contains("set `data_dir` to another one"), "{said}");
+    world.ringbolt(&["verify"]).expect(0);
+}
+
+#[test]
 fn what_is_done_by_hand_counts_too() {
     let world = World::new();
     let labels = [("enable", "true"), ("name", "shop"), ("schedule", "manual"), ("rpo", "5s")];
@@ -269,6 +312,10 @@ fn settings_are_read_again_when_asked() {
     sidecar.signal("HUP");
     sidecar.wait("applied defaults.schedule, schedule.concurrency");
     sidecar.wait("these need a restart: docker.host");
+    // It is told for as long as it is so.
+    sidecar.signal("HUP");
+    sidecar.wait("applied nothing");
+    sidecar.wait_times("these need a restart: docker.host", 2);
     sidecar.wait("shop succeeded");
     sidecar.end();
 }

@@ -9,7 +9,7 @@ use ringbolt::model::{Outcome, Slug};
 use ringbolt::schedule;
 use ringbolt::sidecar::{Effect, End, Event, Job, Rhythm, State};
 
-use super::{at, fresh, job, listed, rhythm, slug};
+use super::{at, fresh, job, listed, rhythm};
 
 /// A fixed row of numbers that look random: every run of the test is the same.
 struct Dice(u64);
@@ -136,7 +136,6 @@ impl Play {
                 self.tell(Event::DockerLost);
             }
             4 => self.docker = true,
-            5 => self.tell(Event::Asked(slug(&name))),
             // The clock jumps.
             6 if self.dice.roll(20) == 0 => self.now += SignedDuration::from_hours(30),
             7 if self.dice.roll(20) == 0 => self.now -= SignedDuration::from_mins(90),

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::printer::{Printer, chain};
+use super::printer::Printer;
 use super::{CliError, Failure, Outcome, progress};
 use crate::app::App;
 use crate::archive::Manifest;
-use crate::history::{self, End, History, HistoryError, NewRun, RunId};
+use crate::history::{self, History, HistoryError, NewRun, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
-use crate::model::{self, ErrorKind, Explain as _, Plan, Problem, Slug, Trigger};
+use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug, Trigger, chain};
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -70,7 +70,7 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
         let line = history.as_ref().map(|history| begin(history, plan)).transpose();
         let report = backup::run(&context, plan, Trigger::Manual).await;
         let noted = line.and_then(|line| match (&history, line) {
-            (Some(history), Some(line)) => history.end(line, &end(&report)),
+            (Some(history), Some(line)) => history.end(line, &report.end(Timestamp::now())),
             _ => Ok(()),
         });
         // The archives are there; what the sidecar remembers of them is a cache.
@@ -103,25 +103,6 @@ fn history(app: &App, printer: &Printer) -> Option<History> {
 fn begin(history: &History, plan: &Plan) -> Result<RunId, HistoryError> {
     let (source, trigger, started_at) = (plan.source.clone(), Trigger::Manual, Timestamp::now());
     history.begin(&NewRun { source, schedule: None, trigger, due_at: None, started_at })
-}
-
-fn end(report: &Report) -> End {
-    let archives = &report.archives;
-    let failures = report.failures.iter().map(|(_, error)| chain(error)).collect::<Vec<_>>();
-    let stopped = report.failures.iter().any(|(_, error)| error.kind() == ErrorKind::Interrupted);
-    End {
-        finished_at: Timestamp::now(),
-        outcome: match (failures.is_empty(), stopped) {
-            (true, _) => model::Outcome::Succeeded,
-            (false, true) => model::Outcome::Cancelled,
-            (false, false) => model::Outcome::Failed,
-        },
-        error: (!failures.is_empty()).then(|| failures.join("; ")),
-        warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
-        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
-        stored_bytes: archives.iter().map(|manifest| manifest.stored.bytes).sum(),
-        plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
-    }
 }
 
 /// The sources that were asked for, and the problems that concern them, which are told at once.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::printer::{Printer, chain};
+use super::printer::Printer;
 use super::{Failure, Outcome, keys};
 use crate::app::App;
 use crate::job::doctor::{self, Finding, State};
@@ -43,24 +43,24 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
     findings.extend(doctor::of_settings(&app.settings, zone));
     match keys::read(&app.settings, &[]) {
         Ok(identities) => findings.extend(doctor::keys(&app.settings, &identities)),
-        Err(error) => findings.push(Finding::failed("keys", &error, chain(&error))),
+        Err(error) => findings.push(Finding::failed("keys", &error)),
     }
     findings.extend(doctor::renamed(&written.environment));
     findings.extend(doctor::way(&app.settings.docker, now));
     let stores = survey::stores(&app.stores).await;
     for finding in &stores {
-        findings.extend(doctor::store(finding, chain));
+        findings.extend(doctor::store(finding));
     }
     let asked = async {
         let context = app.connect(stop, Arc::new(|_| {})).await?;
         let mut found = doctor::docker(&context, now).await?;
-        found.extend(doctor::sources(&context, &stores, now, chain).await?);
+        found.extend(doctor::sources(&context, &stores, now).await?);
         Ok(found)
     };
     let asked: Result<Vec<Finding>, crate::job::JobError> = asked.await;
     match asked {
         Ok(found) => findings.extend(found),
-        Err(error) => findings.push(Finding::failed("docker", &error, chain(&error))),
+        Err(error) => findings.push(Finding::failed("docker", &error)),
     }
 }
 

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::backup::choose;
-use super::printer::{Printer, chain};
+use super::printer::Printer;
 use super::{Failure, Outcome};
 use crate::app::App;
 use crate::job::survey::{self, Finding, StoreFinding};
 use crate::model::units::{Bytes, exact, span};
-use crate::model::{Databases, ErrorKind, Explain, Plan, Problem};
+use crate::model::{Databases, ErrorKind, Explain, Plan, Problem, chain};
 use crate::retention;
 use crate::schedule;
 use crate::transport::Stop;

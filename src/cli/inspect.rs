@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::printer::{Printer, chain};
+use super::printer::Printer;
 use super::{CliError, Failure, Outcome, archives, find};
 use crate::app::App;
 use crate::archive::{Archive, Check};
 use crate::job::{recipe, verify};
 use crate::model::units::Bytes;
-use crate::model::{ErrorKind, Part};
+use crate::model::{ErrorKind, Part, chain};
 use crate::transport::Stop;
 
 #[derive(Serialize)]

@@ -216,6 +216,8 @@ enum CliError {
     Ambiguous(String, Vec<String>),
     #[error("`{0}` is no database name: {1}")]
     Database(String, crate::model::NameError),
+    #[error("this command reads no settings, so `--set` has no meaning here")]
+    NoSettings,
     #[error("`--dry-run` goes with `backup` or stands alone")]
     NoDryRun,
     #[error("`{0}` writes {1} as it is, not JSON")]
@@ -261,6 +263,7 @@ impl Explain for CliError {
             | Self::Json(_)
             | Self::Database(..)
             | Self::NoDryRun
+            | Self::NoSettings
             | Self::NoJson(..) => None,
         }
     }
@@ -321,6 +324,16 @@ type Outcome = Result<Result<(), Failure>, CliError>;
 
 async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
     let Arguments { config, set, dry_run, command, .. } = arguments;
+    // What is accepted has an effect, or it is not accepted.
+    let reads_none = match &command {
+        None => !dry_run,
+        Some(Command::Labels { .. } | Command::Keygen { .. }) => true,
+        Some(Command::Config { command }) => matches!(command, ConfigCommand::Schema),
+        Some(_) => false,
+    };
+    if reads_none && !set.is_empty() {
+        return Err(CliError::NoSettings);
+    }
     let written = Written { file: config, environment: std::env::vars_os().collect(), flags: set };
     let open = || App::open(&written).map_err(CliError::Settings);
     match command {

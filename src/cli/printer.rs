@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use crate::model::{Explain, Problem};
+use crate::model::{Explain, Problem, chain};
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -116,19 +116,4 @@ impl Printer {
     pub(super) fn hint(self, text: &str) {
         self.talk(&format!("hint: {text}"));
     }
-}
-
-/// An error and what caused it. A cause that its effect already tells is not said twice.
-pub(super) fn chain(error: &dyn Explain) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !said.contains(&words) {
-            said.push_str(": ");
-            said.push_str(&words);
-        }
-        cause = error.source();
-    }
-    said
 }

@@ -1,17 +1,19 @@
 //! `run`: the sidecar, until somebody asks it to stop. What it does is told line by line.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{Timestamp, Unit};
 use tokio::sync::watch;
 
-use super::printer::{Printer, chain};
+use super::printer::Printer;
 use super::{CliError, Outcome, progress};
 use crate::app::App;
 use crate::job::JobError;
+use crate::job::backup::Report;
 use crate::model::units::{Bytes, span};
-use crate::model::{self, Explain as _};
-use crate::settings::Written;
+use crate::model::{self, Explain as _, chain};
+use crate::settings::{Effective, Written};
 use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
 use crate::transport::Stop;
 
@@ -66,22 +68,30 @@ fn connect(current: Arc<Mutex<App>>, lines: Printer) -> Connect {
 }
 
 fn reload(current: Arc<Mutex<App>>, written: Written) -> Reload {
+    let at_start = current.lock().unwrap_or_else(PoisonError::into_inner).settings.effective();
     Arc::new(move || {
         let mut new = App::open(&written)?;
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, after) = (current.settings.effective(), new.settings.effective());
-        let changed = after.iter().filter(|one| !before.contains(one));
-        let removed = before.iter().filter(|one| !after.iter().any(|other| other.key == one.key));
-        let mut keys: Vec<String> = changed.chain(removed).map(|one| one.key.clone()).collect();
-        keys.sort();
-        keys.dedup();
-        let (kept, applied) =
-            keys.into_iter().partition(|key| KEPT.iter().any(|begin| key.starts_with(begin)));
+        let needs_restart = |key: &String| KEPT.iter().any(|begin| key.starts_with(begin));
+        let mut applied = changed(&before, &after);
+        applied.retain(|key| !needs_restart(key));
+        // Told for as long as it is so, not only once.
+        let mut kept = changed(&at_start, &after);
+        kept.retain(needs_restart);
         new.settings.docker = current.settings.docker.clone();
         *current = new;
         let rhythm = Rhythm::new(&current.settings, current.blackout.clone());
         Ok(Reloaded { rhythm, applied, kept })
     })
+}
+
+/// The keys whose value or origin differs.
+fn changed(before: &[Effective], after: &[Effective]) -> Vec<String> {
+    let new = after.iter().filter(|one| !before.contains(one));
+    let gone = before.iter().filter(|one| !after.iter().any(|other| other.key == one.key));
+    let keys: BTreeSet<&String> = new.chain(gone).map(|one| &one.key).collect();
+    keys.into_iter().cloned().collect()
 }
 
 fn tell(lines: Printer, told: &Told) {
@@ -112,7 +122,7 @@ fn tell(lines: Printer, told: &Told) {
         }
         Told::DockerFound => lines.say("Docker is there again"),
         Told::Began { source, trigger } => lines.say(&format!("{source} begins ({trigger})")),
-        Told::Ended { report, outcome } => ended(lines, report, *outcome),
+        Told::Ended(report) => ended(lines, report),
         Told::Explained { source, due_at, why } => {
             lines.say(&format!("{source} was due at {due_at}: {why}"));
         }
@@ -146,7 +156,7 @@ fn tell(lines: Printer, told: &Told) {
     }
 }
 
-fn ended(lines: Printer, report: &crate::job::backup::Report, outcome: model::Outcome) {
+fn ended(lines: Printer, report: &Report) {
     for (part, error) in &report.failures {
         let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
         lines.fault(&format!("{}{place}: {}", report.source, chain(error)));
@@ -154,12 +164,16 @@ fn ended(lines: Printer, report: &crate::job::backup::Report, outcome: model::Ou
             lines.hint(&hint);
         }
     }
-    let stored = report.archives.iter().map(|manifest| manifest.stored.bytes).sum();
     let began = report.archives.iter().map(|manifest| manifest.started_at).min();
     let took = began.map(|began| Timestamp::now().duration_since(began).unsigned_abs());
     let took = took.map(|took| format!(" in {}", span(took))).unwrap_or_default();
     let archives = model::units::count(report.archives.len() as u64, "archive");
-    lines.say(&format!("{} {outcome}: {archives}, {}{took}", report.source, Bytes(stored)));
+    lines.say(&format!(
+        "{} {}: {archives}, {}{took}",
+        report.source,
+        report.outcome(),
+        Bytes(report.stored_bytes())
+    ));
 }
 
 /// The time of a line.

@@ -10,7 +10,11 @@ use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Scope};
-use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Slug, Trigger};
+use crate::history::End;
+use crate::model::{
+    ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Outcome, Part, Plan, Slug,
+    Trigger, chain,
+};
 use crate::pipeline::{Chain, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
@@ -54,6 +58,38 @@ impl Report {
     fn new(plan: &Plan) -> Self {
         let (source, container) = (plan.source.clone(), plan.workload.name.clone());
         Self { source, container, archives: Vec::new(), failures: Vec::new() }
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        let stopped = |(_, error): &(_, JobError)| error.kind() == ErrorKind::Interrupted;
+        match () {
+            () if self.failures.is_empty() => Outcome::Succeeded,
+            () if self.failures.iter().any(stopped) => Outcome::Cancelled,
+            () => Outcome::Failed,
+        }
+    }
+
+    pub fn stored_bytes(&self) -> u64 {
+        self.archives.iter().map(|manifest| manifest.stored.bytes).sum()
+    }
+
+    /// What the history remembers of it.
+    pub fn end(&self, finished_at: Timestamp) -> End {
+        let said = |(part, error): &(Option<Part>, JobError)| match part {
+            Some(part) => format!("{part}: {}", chain(error)),
+            None => chain(error),
+        };
+        let failures: Vec<String> = self.failures.iter().map(said).collect();
+        let archives = &self.archives;
+        End {
+            finished_at,
+            outcome: self.outcome(),
+            error: (!failures.is_empty()).then(|| failures.join("; ")),
+            warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
+            archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
+            stored_bytes: self.stored_bytes(),
+            plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
+        }
     }
 }
 

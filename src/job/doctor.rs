@@ -12,7 +12,7 @@ use super::{Context, JobError};
 use crate::docker::{Certificate, Endpoint};
 use crate::labels::dialect::{BT_VARIABLES, Renamed};
 use crate::model::units::{Bytes, span};
-use crate::model::{Explain, Problem};
+use crate::model::{Explain, Problem, chain};
 use crate::pipeline::{Identities, Recipients};
 use crate::settings::{self, DockerHost, DockerSettings, Settings};
 
@@ -51,8 +51,8 @@ impl Finding {
     }
 
     /// Something that failed, and what it says to do.
-    pub fn failed(subject: &'static str, error: &dyn Explain, said: String) -> Self {
-        Self { subject, state: State::Bad, message: said, advice: error.hint() }
+    pub fn failed(subject: &'static str, error: &impl Explain) -> Self {
+        Self { subject, state: State::Bad, message: chain(error), advice: error.hint() }
     }
 
     /// A problem somebody made.
@@ -235,11 +235,11 @@ fn clock(docker: Timestamp, now: Timestamp) -> Finding {
 }
 
 /// What a store tells.
-pub fn store(found: &StoreFinding, said: impl Fn(&dyn Explain) -> String) -> Vec<Finding> {
+pub fn store(found: &StoreFinding) -> Vec<Finding> {
     let name = found.store.name();
     let probe = match &found.probed {
         Ok(probe) => probe,
-        Err(error) => return vec![Finding::failed("store", error, said(error))],
+        Err(error) => return vec![Finding::failed("store", error)],
     };
     let free = probe.free.map(|free| format!(", {} free", Bytes(free))).unwrap_or_default();
     let archives = found.catalogue.as_ref().map_or(0, |catalogue| catalogue.archives.len());
@@ -258,7 +258,7 @@ pub fn store(found: &StoreFinding, said: impl Fn(&dyn Explain) -> String) -> Vec
         findings.push(Finding::new("disk", State::Doubtful, message).advice(advice));
     }
     for error in found.catalogue.iter().flat_map(|catalogue| &catalogue.unreadable) {
-        findings.push(Finding::failed("store", error, said(error)));
+        findings.push(Finding::failed("store", error));
     }
     findings
 }
@@ -271,7 +271,6 @@ pub async fn sources(
     context: &Context,
     stores: &[StoreFinding],
     now: Timestamp,
-    said: impl Fn(&dyn Explain) -> String,
 ) -> Result<Vec<Finding>, JobError> {
     let fleet = survey::fleet(context).await?;
     let mut found: Vec<Finding> =
@@ -288,7 +287,10 @@ pub async fn sources(
                 let message = format!("{source}: {} is there", answer.tool_version);
                 Finding::new("tools", State::Good, message)
             }
-            Err(error) => Finding::failed("tools", error, format!("{source}: {}", said(error))),
+            Err(error) => {
+                let failed = Finding::failed("tools", error);
+                Finding { message: format!("{source}: {}", failed.message), ..failed }
+            }
         });
     }
     Ok(found)

@@ -222,7 +222,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Archive(error) => error.hint(),
-            Self::LeftBehind { source, .. } => source.hint(),
+            Self::LeftBehind { source, .. } | Self::Hook { source, .. } => source.hint(),
             Self::NoDatabase { found, .. } => {
                 let found: Vec<&str> = found.iter().map(DatabaseName::as_str).collect();
                 Some(format!("the server has {}", found.join(", ")))

@@ -71,9 +71,7 @@ impl Rules {
         }
         if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
-}
 
-impl Rules {
     /// The containers that the settings name, labelled or not.
     pub fn containers(&self) -> BTreeSet<&str> {
         self.fixed.iter().map(Fixed::container).collect()

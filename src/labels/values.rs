@@ -1,5 +1,5 @@
 //! Values of labels: reads each kind of text that a label may hold. What a label does with it is in
-//! `table.rs`.
+//! `rows.rs`.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ pub(super) fn timeout(value: &str, policy: &Policy) -> Result<Duration, String> 
     let timeout = duration(value)?;
     match policy.timeout {
         Some(longest) if timeout > longest => {
-            Err(format!("the operator's longest is {}", units::span(longest)))
+            Err(format!("the operator's longest is {}", units::exact(longest)))
         }
         _ => Ok(timeout),
     }

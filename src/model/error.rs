@@ -17,6 +17,21 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+/// An error and what caused it, on one line. A cause that its effect already tells is not said twice.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !said.contains(&words) {
+            said.push_str(": ");
+            said.push_str(&words);
+        }
+        cause = error.source();
+    }
+    said
+}
+
 /// An error that can explain itself.
 pub trait Explain: std::error::Error {
     fn kind(&self) -> ErrorKind {

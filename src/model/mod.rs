@@ -15,7 +15,7 @@ pub mod units;
 pub mod workload;
 
 pub use command::{Command, Value};
-pub use error::{ErrorKind, Explain};
+pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};
 pub use name::{ArchiveId, DatabaseName, NameError, Part, Slug};
 pub use plan::{Codec, Databases, Hooks, Keep, Patterns, Plan, Priority, Schedule};

@@ -303,7 +303,7 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "labels.policy.timeout",
         expects: "a duration like `6h`",
-        about: "The longest `timeout` that a label may ask for, and the default where it is shorter than none.",
+        about: "The longest `timeout` that a label may ask for, and what applies where none is given.",
         examples: &["6h"],
         mistakes: &["6", "0s", ""],
         reader: Reader::Plain(|settings, _, given| {

@@ -3,16 +3,17 @@
 //! lives without alarms and does not know; what cannot be written to it later stops no backup.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::words::Memory;
 use crate::archive::{Archive, ArchiveError, catalogue_of_all};
-use crate::history::{self, Adopted, Alarm, End, History, HistoryError, NewRun, Opened, RunId};
-use crate::job::backup::Report;
-use crate::model::{Outcome, Part, Slug, Trigger};
+use crate::history::{self, Adopted, Alarm, History, HistoryError, Opened};
+use crate::model::{ErrorKind, Explain, Outcome, Part, Slug, Trigger};
 use crate::store::Stores;
 
 /// How far back the book looks to find out how a source's last run ended.
@@ -20,12 +21,47 @@ const LAST: usize = 1;
 /// Old pages are torn out so often.
 const PRUNING: SignedDuration = SignedDuration::from_hours(24);
 
-/// An open book.
+/// Held for as long as a sidecar lives.
+const LOCK: &str = "sidecar.lock";
+
+/// An open book. Whoever holds it is the only sidecar of its place: two would run everything twice.
 #[derive(Debug)]
 pub(super) struct Book {
-    history: History,
+    _lock: File,
+    pub(super) history: History,
     keep: Duration,
     pruned: Option<Timestamp>,
+}
+
+/// Why there is no book.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error("another sidecar lives on `{}`", .0.display())]
+    Another(PathBuf),
+    #[error("cannot lock the place of the history")]
+    Lock(#[source] io::Error),
+}
+
+impl Explain for BookError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::History(error) => error.kind(),
+            Self::Another(_) => ErrorKind::Usage,
+            Self::Lock(_) => ErrorKind::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::History(error) => error.hint(),
+            Self::Another(_) => {
+                Some("stop the other one first: two of them would run everything twice".to_owned())
+            }
+            Self::Lock(_) => Some("`data_dir` must be a folder that can be written".to_owned()),
+        }
+    }
 }
 
 /// What the book says at the beginning.
@@ -36,7 +72,7 @@ pub(super) struct Remembered {
     /// Runs that were cut off with the process before.
     pub(super) interrupted: Vec<Slug>,
     /// Where the old book lies, if it could not be read.
-    pub(super) aside: Option<std::path::PathBuf>,
+    pub(super) aside: Option<PathBuf>,
     /// What could not be read of the stores while the book was filled from them.
     pub(super) unread: Vec<ArchiveError>,
 }
@@ -45,26 +81,30 @@ impl Book {
     /// Opens the book. One that is new or could not be read is filled from the stores.
     ///
     /// # Errors
-    /// [`HistoryError`] if its place cannot be used.
+    /// [`BookError::Another`] if a sidecar lives there, [`BookError::History`] if its place cannot be
+    /// used.
     pub(super) fn open(
         folder: &Path,
         keep: Duration,
         stores: &Stores,
         now: Timestamp,
-    ) -> Result<(Self, Remembered), HistoryError> {
+    ) -> Result<(Self, Remembered), BookError> {
         let (history, opened) = history::open(folder, now)?;
-        let fresh = opened != Opened::Found;
-        let aside = match opened {
-            Opened::Found => None,
-            Opened::New => None,
-            Opened::Rebuilt { aside } => Some(aside),
-        };
-        let unread = if fresh {
-            let (runs, unread) = adopted(stores);
+        let lock = File::create(folder.join(LOCK)).map_err(BookError::Lock)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(BookError::Another(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(BookError::Lock(error)),
+        }
+        let mut unread = Vec::new();
+        if opened != Opened::Found {
+            let (runs, failures) = adopted(stores);
             history.adopt(&runs)?;
-            unread
-        } else {
-            Vec::new()
+            unread = failures;
+        }
+        let aside = match opened {
+            Opened::Found | Opened::New => None,
+            Opened::Rebuilt { aside } => Some(aside),
         };
         let interrupted = history.interrupted(now)?.into_iter().map(|run| run.source).collect();
         let mut memory = BTreeMap::new();
@@ -78,7 +118,7 @@ impl Book {
             memory.insert(source, own);
         }
         let alarms = history.alarms()?.into_iter().map(|open| open.alarm).collect();
-        let book = Self { history, keep, pruned: None };
+        let book = Self { _lock: lock, history, keep, pruned: None };
         Ok((book, Remembered { memory, alarms, interrupted, aside, unread }))
     }
 
@@ -86,74 +126,6 @@ impl Book {
     pub(super) fn successes(&self) -> Result<BTreeMap<Slug, Timestamp>, HistoryError> {
         let memory = self.history.memory()?.into_iter();
         Ok(memory.filter_map(|(source, own)| Some((source, own.last_success?))).collect())
-    }
-
-    pub(super) fn seen(&self, source: &Slug, now: Timestamp) -> Result<(), HistoryError> {
-        self.history.seen(source, now)
-    }
-
-    pub(super) fn begin(
-        &self,
-        source: &Slug,
-        trigger: Trigger,
-        schedule: Option<Slug>,
-        due_at: Option<Timestamp>,
-        started_at: Timestamp,
-    ) -> Result<RunId, HistoryError> {
-        self.history.begin(&NewRun {
-            source: source.clone(),
-            schedule,
-            trigger,
-            due_at,
-            started_at,
-        })
-    }
-
-    /// `said`: what failed, in words.
-    pub(super) fn end(
-        &self,
-        run: RunId,
-        outcome: Outcome,
-        report: Option<&Report>,
-        said: Option<String>,
-        finished_at: Timestamp,
-    ) -> Result<(), HistoryError> {
-        let archives = report.map_or(&[][..], |report| &report.archives);
-        self.history.end(
-            run,
-            &End {
-                finished_at,
-                outcome,
-                error: said,
-                warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
-                archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
-                stored_bytes: archives.iter().map(|manifest| manifest.stored.bytes).sum(),
-                plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
-            },
-        )
-    }
-
-    pub(super) fn explain(
-        &self,
-        source: &Slug,
-        schedule: Option<&Slug>,
-        due_at: Timestamp,
-        why: &str,
-    ) -> Result<(), HistoryError> {
-        self.history.explain(source, schedule, due_at, why)
-    }
-
-    pub(super) fn raise(
-        &self,
-        alarm: &Alarm,
-        message: &str,
-        now: Timestamp,
-    ) -> Result<(), HistoryError> {
-        self.history.raise(alarm, now, message).map(drop)
-    }
-
-    pub(super) fn clear(&self, alarm: &Alarm, now: Timestamp) -> Result<(), HistoryError> {
-        self.history.clear(alarm, now).map(drop)
     }
 
     /// Tears old pages out, once a day.

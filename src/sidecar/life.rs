@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::book::{Book, Remembered};
+use super::book::{Book, BookError, Remembered};
 use super::discover::{self, Found};
 use super::state::State;
 use super::words::{Effect, End, Event, Rhythm};
-use crate::history::{Alarm, HistoryError, RunId};
+use crate::history::{Alarm, HistoryError, NewRun, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::{Context, JobError};
-use crate::model::{ErrorKind, Explain, Outcome, Plan, Problem, Slug, Trigger};
+use crate::model::{ErrorKind, Explain, Plan, Problem, Slug, Trigger};
 use crate::store::Stores;
 use crate::transport::{Stop, Stopper};
 
@@ -83,10 +83,7 @@ pub enum Told {
         source: Slug,
         trigger: Trigger,
     },
-    Ended {
-        report: Box<Report>,
-        outcome: Outcome,
-    },
+    Ended(Box<Report>),
     Explained {
         source: Slug,
         due_at: Timestamp,
@@ -110,21 +107,21 @@ pub enum LifeError {
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
-    History(#[from] HistoryError),
+    Book(#[from] BookError),
 }
 
 impl Explain for LifeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Job(error) => error.kind(),
-            Self::History(error) => error.kind(),
+            Self::Book(error) => error.kind(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Job(error) => error.hint(),
-            Self::History(error) => error.hint(),
+            Self::Book(error) => error.hint(),
         }
     }
 }
@@ -133,6 +130,7 @@ impl Explain for LifeError {
 struct Run {
     /// Its line in the history, if that could be written.
     line: Option<RunId>,
+    container: String,
     stopper: Stopper,
     task: tokio::task::Id,
 }
@@ -270,8 +268,9 @@ impl Life {
         for effect in self.state.apply(event, now) {
             match effect {
                 Effect::Start { source, trigger, schedule, due_at } => {
-                    let line = self.book.begin(&source, trigger, schedule, due_at, now);
-                    let line = self.note(line);
+                    let (own, started_at) = (source.clone(), now);
+                    let run = NewRun { source: own, schedule, trigger, due_at, started_at };
+                    let line = self.note(self.book.history.begin(&run));
                     self.start(source, trigger, line);
                 }
                 Effect::Cancel { source } => {
@@ -280,16 +279,16 @@ impl Life {
                     }
                 }
                 Effect::Explain { source, schedule, due_at, why } => {
-                    self.note(self.book.explain(&source, schedule.as_ref(), due_at, why));
+                    self.note(self.book.history.explain(&source, schedule.as_ref(), due_at, why));
                     self.tell(Told::Explained { source, due_at, why });
                 }
-                Effect::Seen { source } => drop(self.note(self.book.seen(&source, now))),
+                Effect::Seen { source } => drop(self.note(self.book.history.seen(&source, now))),
                 Effect::Raise { alarm, message } => {
-                    self.note(self.book.raise(&alarm, &message, now));
+                    self.note(self.book.history.raise(&alarm, now, &message));
                     self.tell(Told::Raised { alarm, message });
                 }
                 Effect::Clear { alarm } => {
-                    self.note(self.book.clear(&alarm, now));
+                    self.note(self.book.history.clear(&alarm, now));
                     self.tell(Told::Cleared(alarm));
                 }
             }
@@ -301,37 +300,33 @@ impl Life {
         let plan = self.plans.get(&source).expect("what begins was in the newest list").clone();
         self.tell(Told::Began { source: source.clone(), trigger });
         let (stopper, stop) = Stop::new();
+        let container = plan.workload.name.clone();
         let context = Context { stop, ..context };
         let task = self.tasks.spawn(async move { backup::run(&context, &plan, trigger).await });
-        self.runs.insert(source, Run { line, stopper, task: task.id() });
+        self.runs.insert(source, Run { line, container, stopper, task: task.id() });
     }
 
     fn ended(&mut self, ended: Result<(tokio::task::Id, Report), tokio::task::JoinError>) {
-        let (id, report) = match ended {
-            Ok((id, report)) => (id, Some(report)),
-            Err(error) => (error.id(), None),
-        };
+        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
         let source =
             self.runs.iter().find(|(_, run)| run.task == id).map(|(source, _)| source.clone());
         let source = source.expect("every task is a run that is known");
-        let run = self.runs.remove(&source);
+        let run = self.runs.remove(&source).expect("it was found just now");
         // A run catches its own panics; one that was not caught is a failure like any other.
-        let end = report.as_ref().map_or(FAILED, end);
-        if let Some(line) = run.and_then(|run| run.line) {
-            let now = Timestamp::now();
-            let failures = report.iter().flat_map(|report| &report.failures);
-            let said: Vec<String> = failures
-                .map(|(part, error)| match part {
-                    Some(part) => format!("{part}: {}", whole(error)),
-                    None => whole(error),
-                })
-                .collect();
-            let said = (!said.is_empty()).then(|| said.join("; "));
-            self.note(self.book.end(line, end.outcome, report.as_ref(), said, now));
+        let report = match ended {
+            Ok((_, report)) => report,
+            Err(panic) => Report {
+                source: source.clone(),
+                container: run.container,
+                archives: Vec::new(),
+                failures: vec![(None, JobError::Panicked(panic.to_string()))],
+            },
+        };
+        if let Some(line) = run.line {
+            self.note(self.book.history.end(line, &report.end(Timestamp::now())));
         }
-        if let Some(report) = report {
-            self.tell(Told::Ended { report: Box::new(report), outcome: end.outcome });
-        }
+        let end = end(&report);
+        self.tell(Told::Ended(Box::new(report)));
         self.apply(Event::Ended { source, end });
     }
 
@@ -369,30 +364,8 @@ impl Life {
     }
 }
 
-/// An error with everything that caused it.
-fn whole(error: &JobError) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !said.contains(&words) {
-            said = format!("{said}: {words}");
-        }
-        cause = error.source();
-    }
-    said
-}
-
-const FAILED: End = End { outcome: Outcome::Failed, retry: false, stored_bytes: 0 };
-
 /// What the state has to know of a run's end.
 fn end(report: &Report) -> End {
-    let stored_bytes = report.archives.iter().map(|manifest| manifest.stored.bytes).sum();
-    let errors = || report.failures.iter().map(|(_, error)| error);
-    let outcome = match () {
-        () if report.failures.is_empty() => Outcome::Succeeded,
-        () if errors().any(|error| error.kind() == ErrorKind::Interrupted) => Outcome::Cancelled,
-        () => Outcome::Failed,
-    };
-    End { outcome, retry: errors().any(JobError::retry), stored_bytes }
+    let retry = report.failures.iter().any(|(_, error)| error.retry());
+    End { outcome: report.outcome(), retry, stored_bytes: report.stored_bytes() }
 }

@@ -9,6 +9,7 @@ mod reaper;
 mod state;
 mod words;
 
+pub use book::BookError;
 pub use life::{Connect, LifeError, Parts, Reload, Reloaded, Told, live};
 pub use reaper::reap;
 pub use state::State;

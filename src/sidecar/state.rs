@@ -87,6 +87,13 @@ impl State {
 
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        // A clock that was far ahead for a while must not silence a source until then.
+        let handled = self.memory.values_mut().flat_map(|memory| memory.handled.values_mut());
+        for at in handled.chain(self.retries.values_mut()) {
+            if at.duration_since(now) > AHEAD {
+                *at = now;
+            }
+        }
         match event {
             Event::Tick => {}
             Event::Listed { jobs, unprotected, alive } => {
@@ -94,7 +101,9 @@ impl State {
                 self.listed(jobs, &alive, now, &mut effects);
             }
             Event::Known { successes } => {
-                for (source, at) in successes {
+                // What a clock that was wrong has left in the history must not come back each time.
+                let sound = |at: &Timestamp| at.duration_since(now) <= AHEAD;
+                for (source, at) in successes.into_iter().filter(|(_, at)| sound(at)) {
                     let memory = self.memory.entry(source).or_default();
                     if memory.last_success < Some(at) {
                         memory.last_success = Some(at);
@@ -104,14 +113,6 @@ impl State {
             }
             Event::DockerLost => self.docker = false,
             Event::Ended { source, end } => self.ended(&source, end, now),
-            // A run that goes on is the answer.
-            Event::Asked(source) if self.running.contains_key(&source) => {}
-            Event::Asked(source) if self.jobs.contains_key(&source) => {
-                let asked =
-                    Waiting { since: now, trigger: Trigger::Manual, schedule: None, due_at: None };
-                self.waiting.entry(source).or_insert(asked);
-            }
-            Event::Asked(_) => {}
             Event::Configured(rhythm) => self.rhythm = rhythm,
             Event::Stopping => {
                 // What waits is due again when the next process begins.
@@ -144,15 +145,6 @@ impl State {
         let all = due.chain(self.retries.values().copied()).chain(alarms).chain(ends);
         // What is due already waits for something else: a place, or the end of another run.
         all.filter(|at| *at > now).min()
-    }
-
-    pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
-    }
-
-    /// The sources that run just now.
-    pub fn running(&self) -> impl Iterator<Item = &Slug> {
-        self.running.keys()
     }
 
     fn listed(
@@ -248,9 +240,7 @@ impl State {
     /// From when on a schedule's due times count.
     fn handled(&self, job: &Job, id: Option<&Slug>, now: Timestamp) -> Timestamp {
         let memory = self.memory.get(&job.source);
-        let handled = memory.and_then(|memory| memory.handled.get(&id.cloned())).copied();
-        // A clock that was far ahead for a while must not silence a source until then.
-        handled.filter(|at| at.duration_since(now) < AHEAD).unwrap_or(now)
+        memory.and_then(|memory| memory.handled.get(&id.cloned())).copied().unwrap_or(now)
     }
 
     /// Each source has a place of its own within the jitter, the same every day.
@@ -345,8 +335,7 @@ impl State {
         while self.docker && self.running.len() < self.rhythm.concurrency {
             let rank = |(source, waiting): (&Slug, &Waiting)| {
                 let job = self.jobs.get(source)?;
-                let asked = waiting.trigger == Trigger::Manual;
-                let free = (asked || !closed)
+                let free = !closed
                     && !self.running.contains_key(source)
                     && self.has_room(&job.store)
                     && !job
@@ -356,10 +345,7 @@ impl State {
                 let steps = now.duration_since(waiting.since).as_secs() / AGEING.as_secs();
                 let level = job.priority as i64 + steps;
                 free.then(|| {
-                    (
-                        (std::cmp::Reverse((asked, level)), waiting.since, source.clone()),
-                        source.clone(),
-                    )
+                    ((std::cmp::Reverse(level), waiting.since, source.clone()), source.clone())
                 })
             };
             let Some((_, source)) = self.waiting.iter().filter_map(rank).min() else { break };

@@ -97,8 +97,6 @@ pub enum Event {
         source: Slug,
         end: End,
     },
-    /// Somebody wants a run now.
-    Asked(Slug),
     Configured(Rhythm),
     /// No run may begin any more.
     Stopping,

@@ -16,8 +16,8 @@ const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 /// Temporary files are `.<name>.<number>.tmp` beside the final one; no key begins with a dot.
 const TEMPORARY: &str = ".tmp";
-/// The kind of file system that a container has where nothing is mounted (`statfs(2)`).
-const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
+/// The kinds of file system that a container's own layer is: overlayfs and fuse-overlayfs (`statfs(2)`).
+const LAYERS: [rustix::fs::FsWord; 2] = [0x794c_7630, 0x6573_5546];
 const LOCK: &str = ".ringbolt.lock";
 const PROBE: &str = "ringbolt.probe";
 /// No key of ours has more components.
@@ -207,12 +207,10 @@ impl Store for Local {
         let space = rustix::fs::statvfs(existing).map_err(io::Error::from);
         let space = space.map_err(self.failed("measure", PROBE))?;
         let bytes = |blocks: u64| Some(blocks.saturating_mul(space.f_frsize));
-        let kind = rustix::fs::statfs(existing).map_err(io::Error::from);
-        let kind = kind.map_err(self.failed("measure", PROBE))?;
         Ok(Probe {
             free: bytes(space.f_bavail),
             total: bytes(space.f_blocks),
-            passing: kind.f_type == OVERLAY,
+            passing: in_own_layer(existing).map_err(self.failed("measure", PROBE))?,
         })
     }
 }
@@ -277,6 +275,14 @@ fn commit(file: &File, temporary: &Path, target: &Path) -> io::Result<()> {
     rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?;
     fs::rename(temporary, target)?;
     target.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Whether a folder goes away with the container that we run in: nothing is mounted where it is.
+fn in_own_layer(folder: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let layered = LAYERS.contains(&rustix::fs::statfs("/")?.f_type);
+    Ok(layered && fs::metadata(folder)?.dev() == fs::metadata("/")?.dev())
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
