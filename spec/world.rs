@@ -63,6 +63,29 @@ impl World {
         labels: &[(&str, &str)],
         more: &[&str],
     ) -> Server {
+        let always = ["--env", "POSTGRES_PASSWORD=s3cret-pass", "--env", "POSTGRES_USER=keeper"];
+        let always = [&always[..], &["--env", "POSTGRES_DB=keeper"], more].concat();
+        let arguments = ["-c", "fsync=off", "-c", "TimeZone=Asia/Kolkata"];
+        let server = self.start(image, name, labels, &always, &arguments);
+        // The entrypoint's first server listens on the socket only, so this waits for the real one.
+        wait_for("PostgreSQL", || {
+            let ready = ["exec", &server.name, "pg_isready", "--quiet", "--host=127.0.0.1"];
+            docker(&ready).code == Some(0)
+        });
+        server
+    }
+
+    /// Starts a container with labels under this world's prefix: `options` are Docker's, `arguments`
+    /// come behind the image. It may not be ready yet.
+    #[track_caller]
+    pub(crate) fn start(
+        &self,
+        image: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+        options: &[&str],
+        arguments: &[&str],
+    ) -> Server {
         let own = format!("{}-{name}", self.prefix);
         let mut command = Command::new("docker");
         command.args(["run", "--detach", "--name", &own]);
@@ -70,22 +93,13 @@ impl World {
         for (key, value) in labels {
             command.args(["--label", &format!("{}.{key}={value}", self.prefix)]);
         }
-        command.args(["--env", "POSTGRES_PASSWORD=s3cret-pass", "--env", "POSTGRES_USER=keeper"]);
-        command.args(["--env", "POSTGRES_DB=keeper"]);
-        command.args(more).arg(image).args(["-c", "fsync=off", "-c", "TimeZone=Asia/Kolkata"]);
-        let ran = Ran::of(&mut command);
+        let ran = Ran::of(command.args(options).arg(image).args(arguments));
         assert_eq!(
             ran.code,
             Some(0),
             "is Docker there, and did docker/test build {image}? {ran:?}"
         );
-        let server = Server { name: own, user: "keeper".to_owned() };
-        // The entrypoint's first server listens on the socket only, so this waits for the real one.
-        wait_for("PostgreSQL", || {
-            let ready = ["exec", &server.name, "pg_isready", "--quiet", "--host=127.0.0.1"];
-            docker(&ready).code == Some(0)
-        });
-        server
+        Server { name: own, user: "keeper".to_owned() }
     }
 
     /// Runs the program under test.
@@ -176,6 +190,21 @@ impl Server {
     /// Runs a shell line in the container.
     pub(crate) fn shell(&self, line: &str) -> Ran {
         docker(&["exec", &self.name, "sh", "-c", line])
+    }
+
+    /// Runs a shell line in the container, which reads the input.
+    pub(crate) fn shell_with_input(&self, line: &str, input: &[u8]) -> Ran {
+        let mut command = Command::new("docker");
+        Ran::with_input(
+            command.args(["exec", "--interactive", &self.name, "sh", "-c", line]),
+            input,
+        )
+    }
+
+    /// The name of its image, as it was started.
+    pub(crate) fn image(&self) -> String {
+        let ran = docker(&["inspect", "--format", "{{.Config.Image}}", &self.name]);
+        ran.expect(0).stdout.trim().to_owned()
     }
 
     /// Command lines of what runs in the container.

@@ -2,11 +2,15 @@
 //! into paths.
 
 use crate::model::{ArchiveId, Codec, Part, Slug};
-use crate::pipeline::Recipients;
+use crate::pipeline::{Recipients, digest};
 use crate::store::{Key, KeyError};
 
 const MANIFEST: &str = ".manifest.json";
 const PROOF: &str = ".proof.json";
+/// The longest folder's name; file systems take 255 bytes.
+const LONGEST: usize = 200;
+/// How many digits of a digest stand for what was cut off.
+const DIGITS: usize = 32;
 
 /// The place of one archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,8 +99,9 @@ pub(super) fn role(key: &Key) -> (Role, Option<ArchiveId>) {
     (role, id)
 }
 
-/// Escapes everything but letters, digits, `_`, `-` and inner dots, byte by byte, as URLs do. Two
-/// different names never become one.
+/// Escapes everything but letters, digits, `_`, `-` and inner dots, byte by byte, as URLs do. What a file
+/// system would find too long is cut, with a digest of the whole name behind it. Two different names
+/// never become one.
 fn escape(name: &str) -> String {
     let mut escaped = String::new();
     for (at, byte) in name.bytes().enumerate() {
@@ -106,6 +111,11 @@ fn escape(name: &str) -> String {
         } else {
             escaped.push_str(&format!("%{byte:02X}"));
         }
+    }
+    if escaped.len() > LONGEST {
+        let digest = digest(name.as_bytes()).to_string();
+        escaped.truncate(LONGEST - 1 - DIGITS);
+        escaped = format!("{escaped}~{}", &digest[..DIGITS]);
     }
     escaped
 }
@@ -137,7 +147,8 @@ mod tests {
             assert_eq!(role(&address.manifest().unwrap()).0, Role::Manifest);
         }
         let longest = "/".repeat(crate::model::name::LONGEST_DATABASE);
-        assert_eq!(escape(&longest).len(), 3 * crate::model::name::LONGEST_DATABASE);
+        assert_eq!(escape(&longest).len(), LONGEST);
+        assert_ne!(escape(&longest), escape(&longest[1..]));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `restore` and `cat`: getting data back.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::printer::Printer;
@@ -18,6 +20,7 @@ struct RestoreJson<'a> {
     tables: u64,
     rows: u64,
     large_objects: u64,
+    counts: BTreeMap<String, u64>,
     created: Vec<String>,
     kept: Vec<String>,
 }
@@ -65,6 +68,7 @@ pub(super) async fn run(
         tables: 0,
         rows: 0,
         large_objects: 0,
+        counts: BTreeMap::new(),
         created: Vec::new(),
         kept: Vec::new(),
     };
@@ -78,6 +82,7 @@ pub(super) async fn run(
             json.tables = facts.tables.len() as u64;
             json.rows = facts.rows();
             json.large_objects = facts.large_objects;
+            json.counts = facts.counts;
             text
         }
         Restored::Globals { created, kept } => {

@@ -12,8 +12,8 @@ use std::fmt::Debug;
 pub use tool::ToolError;
 
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Plan,
-    SecretRef, Server,
+    Command, Database, DatabaseName, Databases, Environment, Explain, Facts, Part, Patterns, Place,
+    Plan, SecretRef, Server,
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
@@ -22,7 +22,7 @@ pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres];
 /// One kind of database.
 pub trait Engine: Debug + Send + Sync {
     /// The facts by which it is found and offered.
-    fn card(&self) -> &'static Card;
+    fn card(&self) -> &Card;
 
     /// What a container's own environment says about user, password and databases.
     fn defaults(&self, env: &Environment) -> Defaults;
@@ -47,34 +47,13 @@ pub trait Engine: Debug + Send + Sync {
     /// Judges a dump stream, whole or not.
     fn validator(&self, part: &Part, format: &str) -> Box<dyn Validator>;
 
-    /// Describes the restore of a database dump into the database `name`.
-    fn restore(&self, access: &Access, format: &str, name: &DatabaseName) -> Restore;
+    /// Describes how a dump of a database is put back.
+    fn restore(&self, access: &Access, to: &Destination) -> Restore;
 
-    /// Creates the database `name` with the properties of `like`, on a server of version `major`.
-    fn create(&self, access: &Access, name: &DatabaseName, like: &Database, major: u32) -> Command;
-
-    /// Ends a restore: owner, settings, grants and comment, then its final name.
-    fn settle(
-        &self,
-        access: &Access,
-        staged: &DatabaseName,
-        name: &DatabaseName,
-        like: &Database,
-    ) -> Command;
-
-    /// Removes a database that a failed restore left half filled, and whoever still works in it.
-    fn discard(&self, access: &Access, staged: &DatabaseName) -> Command;
-
-    /// Reads a dump of globals and leaves out what the target server already has.
-    fn globals(
-        &self,
-        access: &Access,
-        dump: &str,
-        server: &Server,
-    ) -> Result<GlobalsRestore, EngineError>;
-
-    /// The command that loads a dump of globals as it is, for people with stock tools.
-    fn load_globals(&self, access: &Access) -> Command;
+    /// What belongs to the server and to no database, if the engine can dump that.
+    fn globals(&self) -> Option<&dyn Globals> {
+        None
+    }
 
     /// Counts what is in a database: one number, 0 when nobody put anything into it.
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command;
@@ -86,8 +65,36 @@ pub trait Engine: Debug + Send + Sync {
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError>;
 
     /// What to do about the last words of a tool that failed, if they are well known.
-    fn advice(&self, said: &str) -> Option<&'static str>;
+    fn advice(&self, _said: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// The same engine by another way, for workloads that have no tool of its own.
+    fn otherwise(&self) -> Option<&'static dyn Engine> {
+        None
+    }
 }
+
+/// What an engine does with what belongs to the server and to no database.
+pub trait Globals {
+    /// The extension of such a dump.
+    fn extension(&self) -> &'static str;
+
+    /// Reads a dump of globals and leaves out what the target server already has.
+    fn adapt(
+        &self,
+        access: &Access,
+        dump: &str,
+        server: &Server,
+    ) -> Result<GlobalsRestore, EngineError>;
+
+    /// The command that loads a dump of globals as it is, for people with stock tools.
+    fn load(&self, access: &Access) -> Command;
+}
+
+/// The labels that mean something to some engines only.
+pub const SPECIFIC: [&str; 7] =
+    ["databases", "user", "password", "path", "include", "exclude", "exclude-data"];
 
 /// An engine's fixed facts.
 #[derive(Debug)]
@@ -98,10 +105,19 @@ pub struct Card {
     pub images: &'static [&'static str],
     /// The first is the default.
     pub formats: &'static [Format],
-    /// Whether it is told by paths where its data is.
-    pub takes_paths: bool,
-    /// Whether it can leave tables out of a dump.
-    pub takes_patterns: bool,
+    /// The labels of [`SPECIFIC`] that it heeds.
+    pub takes: &'static [&'static str],
+    /// Those of them that it cannot do without.
+    pub needs: &'static [&'static str],
+    /// Where its commands run.
+    pub place: Place,
+    /// The name of the one thing that there is, where a server does not hold databases by name.
+    pub whole: Option<&'static str>,
+    /// Whether a database can be filled under one name and get another. Where it cannot, a restore
+    /// fills it under its own name and removes it if that fails.
+    pub renames: bool,
+    /// Whether an empty database of another encoding cannot hold what the dump holds.
+    pub fixed_encoding: bool,
     /// What a Compose file says of a service of this kind, to begin with.
     pub example: &'static str,
 }
@@ -110,20 +126,22 @@ pub struct Card {
 #[derive(Debug)]
 pub struct Format {
     pub name: &'static str,
-    /// The extension of a dumped database; globals are always `sql`.
+    /// The extension of a dumped database.
     pub extension: &'static str,
 }
 
-/// As whom to talk to a server.
+/// As whom to talk to a server, and where its data is.
 #[derive(Debug, Clone, Copy)]
 pub struct Access<'a> {
     pub user: &'a str,
     pub password: Option<&'a SecretRef>,
+    /// For engines of files; on a restore, the one that is restored.
+    pub paths: &'a [String],
 }
 
 impl<'a> Access<'a> {
     pub fn of(plan: &'a Plan) -> Self {
-        Self { user: &plan.user, password: plan.password.as_ref() }
+        Self { user: &plan.user, password: plan.password.as_ref(), paths: &plan.paths }
     }
 }
 
@@ -158,11 +176,32 @@ pub struct Dump {
     pub warnings: Vec<String>,
 }
 
-/// How a database dump is put back.
+/// Where a database dump goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The dump's format.
+    pub format: &'a str,
+    /// The name under which it is filled.
+    pub staged: &'a DatabaseName,
+    /// Its name in the end; the same where nothing is renamed.
+    pub name: &'a DatabaseName,
+    /// The database that was dumped.
+    pub like: &'a Database,
+    /// The version of the server that it goes to.
+    pub major: u32,
+}
+
+/// How a database dump is put back: the steps, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restore {
+    /// Makes the empty database, with the properties of the dumped one. `None`: loading makes it.
+    pub create: Option<Command>,
     /// Reads the plain dump on its standard input.
     pub load: Command,
+    /// Ends it: owner, settings, grants and comment, then the final name.
+    pub settle: Option<Command>,
+    /// Removes what a failed restore left half filled, and whoever still works in it.
+    pub discard: Command,
 }
 
 /// How globals are put back.
@@ -212,6 +251,8 @@ pub enum EngineError {
     AnswerShape(String),
     #[error("the dump of globals is not readable: {0}")]
     Globals(String),
+    #[error("engine {0} has no globals")]
+    NoGlobals(String),
 }
 
 impl Explain for EngineError {}

@@ -9,7 +9,7 @@ use super::{Context, Event, JobError, blocking, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
-use crate::engine::{Access, Dump, Scope};
+use crate::engine::{Access, Dump, Globals, Scope};
 use crate::history::End;
 use crate::model::{
     ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Outcome, Part, Plan, Slug,
@@ -35,6 +35,7 @@ struct Run<'a> {
     trigger: Trigger,
     recipients: Recipients,
     session: Session,
+    tool_version: String,
     limits: Limits,
     host: Option<String>,
 }
@@ -123,9 +124,12 @@ async fn begin<'a>(
     if !removed.is_empty() {
         (context.watcher)(&Event::LeftoversSwept { removed });
     }
-    let session = session::open(context, plan, &limits).await?;
+    let engine = context.engine(plan.engine)?;
+    let session =
+        session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
+    let tool_version = session.tool()?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, trigger, recipients, session, limits, host };
+    let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host };
     let found = run.session.server.databases.iter().map(|database| database.name.clone());
     let databases: Vec<DatabaseName> = found.filter(|name| plan.databases.has(name)).collect();
     if plan.databases == Databases::All && databases.is_empty() {
@@ -158,7 +162,7 @@ impl Run<'_> {
         }
         // Globals come last, so that they hold every role the databases name. Without a database
         // beside them they would only look like a backup.
-        if !report.archives.is_empty() {
+        if !report.archives.is_empty() && self.session.engine.globals().is_some() {
             self.record(report, Part::Globals).await;
         }
         report.failures.extend(missing(self).map(|(part, error)| (Some(part), error)));
@@ -197,7 +201,7 @@ impl Run<'_> {
         let scope = Scope { format: plan.format, patterns: &plan.patterns };
         let dump = engine.dump(&Access::of(plan), part, &scope, &self.session.server);
         let extension = match part {
-            Part::Globals => "sql",
+            Part::Globals => engine.globals().map_or("dump", Globals::extension),
             Part::Database(_) => {
                 let format = engine.card().formats.iter().find(|f| f.name == plan.format);
                 format.map_or("dump", |format| format.extension)
@@ -294,7 +298,8 @@ impl Run<'_> {
         sealed: &Sealed,
     ) -> Manifest {
         let plan = self.plan;
-        let mut warnings = dump.warnings;
+        let mut warnings = self.session.server.notes.clone();
+        warnings.extend(dump.warnings);
         warnings.extend(sealed.said.lines().map(str::to_owned));
         Manifest {
             version: 1,
@@ -316,7 +321,7 @@ impl Run<'_> {
             },
             server_version: self.session.server.version.clone(),
             server_major: self.session.server.major,
-            tool_version: self.session.tool_version.clone(),
+            tool_version: self.tool_version.clone(),
             command: dump.command.argv,
             started_at,
             finished_at: now(),

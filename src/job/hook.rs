@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, JobError, random};
-use crate::model::{Command, Plan};
+use super::{Context, JobError};
+use crate::model::{Command, Place, Plan};
 use crate::transport::{self, Limits, Stop};
 
 /// How long the hook after a backup may take, also when somebody wants us to stop: what the hook
@@ -44,8 +44,6 @@ async fn run(
     let Some(argv) = argv else { return Ok(()) };
     let command = Command { argv: argv.to_vec(), env: Vec::new(), stdin: None };
     let failed = |source| JobError::Hook { when, source };
-    let transport =
-        transport::open(&context.docker, &plan.workload, &context.secrets, random(), limits)
-            .map_err(failed)?;
+    let transport = context.open(&plan.workload, Place::Workload, limits).map_err(failed)?;
     transport::answer(transport.as_ref(), &command).await.map(drop).map_err(failed)
 }

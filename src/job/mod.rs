@@ -18,15 +18,16 @@ use std::sync::Arc;
 
 use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError, Endpoint};
-use crate::engine::{self, Engine, EngineError};
+use crate::engine::{Engine, EngineError};
 use crate::labels::Rules;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Plan, Problem, Slug, Sum, TableRows,
+    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Place, Plan, Problem, Slug, Sum, TableRows,
+    Workload,
 };
 use crate::pipeline::{Identities, PipelineError};
 use crate::settings::DockerSettings;
 use crate::store::{Store, StoreError, Stores};
-use crate::transport::{Limit, Stop, TransportError};
+use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -45,6 +46,23 @@ pub struct Context {
 }
 
 impl Context {
+    /// A transport to a workload, with a mark of its own for the commands that it starts.
+    fn open(
+        &self,
+        workload: &Workload,
+        place: Place,
+        limits: &Limits,
+    ) -> Result<Box<dyn Transport>, TransportError> {
+        let (docker, secrets) = (&self.docker, self.secrets.as_path());
+        let way = Way { docker, workload, secrets, run: random(), limits };
+        transport::open(&way, place)
+    }
+
+    /// The engine with this name, as a plan or a manifest says it.
+    fn engine(&self, name: &str) -> Result<&'static dyn Engine, JobError> {
+        self.rules.engine(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
+    }
+
     /// The store of a plan.
     fn store(&self, plan: &Plan) -> Arc<dyn Store> {
         self.stores.get(&plan.store).expect("the rules let only known stores into a plan").clone()
@@ -122,9 +140,11 @@ pub enum JobError {
     #[error("container `{container}` cannot be restored into: {}", said(.problems))]
     Target { container: String, problems: Vec<Problem> },
     #[error("archive `{id}` is of engine {archive}, container `{container}` holds {target}")]
-    WrongEngine { id: ArchiveId, archive: String, container: String, target: &'static str },
+    WrongEngine { id: ArchiveId, archive: String, container: String, target: String },
     #[error("archive `{id}` comes from version {from}, container `{container}` runs version {to}")]
-    Downgrade { id: ArchiveId, from: u32, container: String, to: u32 },
+    Downgrade { id: ArchiveId, from: String, container: String, to: String },
+    #[error("engine {engine} holds one `{name}` and no databases by name")]
+    OneOnly { engine: String, name: &'static str },
     #[error("database `{name}` in container `{container}` is not empty")]
     NotEmpty { name: DatabaseName, container: String },
     #[error("the database names role `{role}`, which does not exist in container `{container}`")]
@@ -137,8 +157,8 @@ pub enum JobError {
     GlobalsNamed(ArchiveId),
     #[error("the restored database differs from the dump: {}", differences(.expected, .found))]
     Differs { expected: Vec<TableRows>, found: Vec<TableRows> },
-    #[error("the restored database has {found} large objects, the dump has {expected}")]
-    LargeObjects { expected: u64, found: u64 },
+    #[error("the restored database has {found} {what}, the dump has {expected}")]
+    Counts { what: String, expected: u64, found: u64 },
     #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
     NoShell { program: &'static str, container: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
@@ -164,7 +184,7 @@ pub struct Advised {
 /// Asks the engine what it knows of a tool's failure.
 fn advised(engine: &dyn Engine, cause: TransportError) -> JobError {
     let hint = match &cause {
-        TransportError::Failed { stderr, .. } => engine.advice(stderr),
+        TransportError::Failed(failure) => engine.advice(&failure.stderr),
         _ => None,
     };
     match hint {
@@ -197,7 +217,7 @@ impl Explain for JobError {
             Self::Hook { source, .. } => source.kind(),
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
-            Self::Target { .. } | Self::GlobalsNamed(_) => ErrorKind::Usage,
+            Self::Target { .. } | Self::GlobalsNamed(_) | Self::OneOnly { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -245,7 +265,9 @@ impl Explain for JobError {
             Self::Encoding { .. } => {
                 Some("drop the empty database: a new one is made as it was".to_owned())
             }
-            Self::GlobalsNamed(_) => Some("leave `--database` away".to_owned()),
+            Self::GlobalsNamed(_) | Self::OneOnly { .. } => {
+                Some("leave `--database` away".to_owned())
+            }
             Self::NoShell { .. } => Some(
                 "the image needs `/bin/sh`: without it, no command could be ended either"
                     .to_owned(),
@@ -286,8 +308,4 @@ fn now() -> jiff::Timestamp {
 /// 64 random bits from the system.
 fn random() -> u64 {
     getrandom::u64().expect("the system gives random numbers")
-}
-
-fn engine_named(name: &str) -> Result<&'static dyn Engine, JobError> {
-    engine::by_name(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
 }

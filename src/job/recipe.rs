@@ -1,10 +1,11 @@
 //! The recipe: how to restore an archive with stock tools and without Ringbolt. The commands are
 //! those that Ringbolt runs itself, written for a shell.
 
-use super::{JobError, engine_named};
+use super::JobError;
 use crate::archive::{Archive, Manifest};
-use crate::engine::Access;
-use crate::model::{Codec, Command, Part, SecretRef, Value};
+use crate::engine::{Access, Destination, EngineError};
+use crate::labels::Rules;
+use crate::model::{Codec, Command, Database, Part, SecretRef, Value};
 
 /// The variable that names an identity file. A path of ours would be a guess, and one written into the
 /// line would be typed as it is.
@@ -21,12 +22,13 @@ pub struct Step {
 ///
 /// # Errors
 /// [`JobError::UnknownEngine`] for an archive of an engine that this Ringbolt does not know.
-pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
+pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
     let manifest = &archive.manifest;
-    let engine = engine_named(&manifest.engine)?;
+    let unknown = || JobError::UnknownEngine(manifest.engine.clone());
+    let engine = rules.engine(&manifest.engine).ok_or_else(unknown)?;
     let password: Option<SecretRef> =
         manifest.access.password.as_deref().and_then(|reference| reference.parse().ok());
-    let access = Access { user: &manifest.access.user, password: password.as_ref() };
+    let access = Access { user: &manifest.access.user, password: password.as_ref(), paths: &[] };
     let container = &manifest.workload.container;
     let (folder, payload) = archive.place()?;
 
@@ -48,19 +50,28 @@ pub fn steps(archive: &Archive) -> Result<Vec<Step>, JobError> {
         });
     }
     let load = match &manifest.part {
-        Part::Globals => engine.load_globals(&access),
+        Part::Globals => {
+            let none = || EngineError::NoGlobals(manifest.engine.clone());
+            engine.globals().ok_or_else(none)?.load(&access)
+        }
         Part::Database(name) => {
-            let restored = format!("{name}_restored");
-            let restored = restored.parse().unwrap_or_else(|_| name.clone());
-            if let Some(like) = &manifest.database {
-                let create = engine.create(&access, &restored, like, manifest.server_major);
+            let restored = match engine.card().whole {
+                Some(_) => name.clone(),
+                None => format!("{name}_restored").parse().unwrap_or_else(|_| name.clone()),
+            };
+            let named = Database::named(name.clone());
+            let like = manifest.database.as_ref().unwrap_or(&named);
+            let (format, major) = (&*manifest.format, manifest.server_major);
+            let to = Destination { format, staged: &restored, name: &restored, like, major };
+            let restore = engine.restore(&access, &to);
+            if let Some(create) = &restore.create {
                 steps.push(Step {
                     about: "Make a new database (a new server needs the globals first; the database's own settings and \
                             grants are in the manifest)",
-                    line: docker_exec(container, &create, false),
+                    line: docker_exec(container, create, false),
                 });
             }
-            engine.restore(&access, &manifest.format, &restored).load
+            restore.load
         }
     };
     let plain = plain(manifest, &quoted(&payload));

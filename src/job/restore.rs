@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use super::{Context, Event, JobError, advised, cat, engine_named, random};
+use super::session::{self, Session};
+use super::{Context, Event, JobError, advised, cat, random};
 use crate::archive::{self, Archive};
-use crate::engine::{Engine, EngineError};
-use crate::labels::{self, Target};
-use crate::model::{Command, Database, DatabaseName, Facts, Part, Server, TableRows, Workload};
-use crate::transport::{self, Input, Limits, Process, Stdin, Stop, Transport, TransportError};
+use crate::engine::{Access, Destination, Engine, EngineError};
+use crate::labels;
+use crate::model::{Command, Database, DatabaseName, Facts, Part, TableRows, Workload};
+use crate::transport::{self, Input, Limits, Process, Stdin, Stop, TransportError};
 
 /// How long the removal of a half-filled database may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -26,9 +27,8 @@ pub enum Restored {
 struct Into<'a> {
     context: &'a Context,
     workload: &'a Workload,
-    target: Target,
-    transport: Box<dyn Transport>,
-    server: Server,
+    access: Access<'a>,
+    session: Session,
 }
 
 /// Restores an archive into a container. `database`: another name than the dumped one.
@@ -47,23 +47,25 @@ pub async fn run(
     archive::check_identities(manifest, &context.identities)?;
     let target = labels::target(&context.rules, workload)
         .map_err(|problems| JobError::Target { container: container.clone(), problems })?;
-    if target.engine.card().name != manifest.engine {
-        let (archive, target) = (manifest.engine.clone(), target.engine.card().name);
+    let card = target.engine.card();
+    if card.name != manifest.engine {
+        let (archive, target) = (manifest.engine.clone(), card.name.to_owned());
         return Err(JobError::WrongEngine { id, archive, container, target });
+    }
+    if let (Some(name), true) = (card.whole, database.is_some()) {
+        return Err(JobError::OneOnly { engine: manifest.engine.clone(), name });
     }
     // A restore is silent for as long as its largest index takes.
     let limits = Limits { stall: None, deadline: None, stop: context.stop.clone() };
-    let transport =
-        transport::open(&context.docker, workload, &context.secrets, random(), &limits)?;
-    let probe = target.engine.probe(&target.access());
-    let answer = transport::answer(transport.as_ref(), &probe).await;
-    let answer = answer.map_err(|error| advised(target.engine, error))?;
-    let server = target.engine.read_probe(&answer)?.server;
-    if server.major < manifest.server_major {
-        let (from, to) = (manifest.server_major, server.major);
+    let name = database.as_ref().or(manifest.part.database());
+    let paths: Vec<String> = name.iter().map(ToString::to_string).collect();
+    let access = Access { paths: &paths, ..target.access() };
+    let session = session::open(context, workload, target.engine, &access, &limits).await?;
+    if session.server.major < manifest.server_major {
+        let (from, to) = (manifest.server_version.clone(), session.server.version);
         return Err(JobError::Downgrade { id, from, container, to });
     }
-    let into = Into { context, workload, target, transport, server };
+    let into = Into { context, workload, access, session };
     let restored = match (&manifest.part, database) {
         (Part::Globals, None) => into.globals(archive).await,
         (Part::Globals, Some(_)) => Err(JobError::GlobalsNamed(id)),
@@ -77,11 +79,11 @@ pub async fn run(
 
 impl Into<'_> {
     fn engine(&self) -> &'static dyn Engine {
-        self.target.engine
+        self.session.engine
     }
 
     async fn answer(&self, command: &Command) -> Result<Vec<u8>, JobError> {
-        Ok(transport::answer(self.transport.as_ref(), command).await?)
+        Ok(transport::answer(self.session.transport.as_ref(), command).await?)
     }
 
     async fn globals(&self, archive: &Archive) -> Result<Restored, JobError> {
@@ -93,80 +95,102 @@ impl Into<'_> {
         reading.await?;
         let dump = String::from_utf8(dump)
             .map_err(|_| EngineError::Globals("it is not UTF-8".to_owned()))?;
-        let adapted = self.engine().globals(&self.target.access(), &dump, &self.server)?;
+        let engine = self.engine();
+        let none = || EngineError::NoGlobals(engine.card().name.to_owned());
+        let globals = engine.globals().ok_or_else(none)?;
+        let adapted = globals.adapt(&self.access, &dump, &self.session.server)?;
         self.answer(&adapted.load).await?;
         Ok(Restored::Globals { created: adapted.created, kept: adapted.kept })
     }
 
     async fn database(&self, archive: &Archive, name: DatabaseName) -> Result<Restored, JobError> {
-        let (engine, access) = (self.engine(), self.target.access());
+        let (engine, access) = (self.engine(), &self.access);
         let container = self.workload.name.clone();
         let Some(like) = &archive.manifest.database else {
             return Err(JobError::NoProperties(archive.manifest.id.clone()));
         };
         // What would fail at the very end is asked before anything begins.
-        let missing = needed_roles(like).find(|role| !self.server.roles.iter().any(|r| r == role));
+        let missing =
+            needed_roles(like).find(|role| !self.session.server.roles.iter().any(|r| r == role));
         if let Some(role) = missing {
             return Err(JobError::NoRole { role: role.to_owned(), container });
         }
-        if let Some(there) = self.server.databases.iter().find(|database| database.name == name) {
-            let answer = self.answer(&engine.count_objects(&access, &name)).await?;
-            if answer.trim_ascii() != b"0" {
-                return Err(JobError::NotEmpty { name, container });
-            }
-            if there.encoding != like.encoding {
-                let (expected, found) = (like.encoding.clone(), there.encoding.clone());
-                return Err(JobError::Encoding { name, expected, found });
-            }
+        let there = self.session.server.databases.iter().find(|database| database.name == name);
+        let card = engine.card();
+        let staged = match there {
+            None if card.renames => staged_name(&name, random()),
+            _ => name.clone(),
+        };
+        let (format, major) = (&*archive.manifest.format, self.session.server.major);
+        let to = Destination { format, staged: &staged, name: &name, like, major };
+        let restore = engine.restore(access, &to);
+        let Some(there) = there else {
             let filled = async {
-                let facts = self.fill(archive, &name).await?;
-                self.answer(&engine.settle(&access, &name, &name, like)).await?;
+                self.step(restore.create.as_ref()).await?;
+                let facts = self.fill(archive, &restore.load, &staged).await?;
+                self.step(restore.settle.as_ref()).await?;
                 Ok(facts)
             };
-            // It is somebody else's database, so it is not dropped; but what is in it now is said.
             return match filled.await {
                 Ok(facts) => Ok(Restored::Database { name, facts }),
-                Err(cause) => Err(JobError::HalfFilled { cause: Box::new(cause), name }),
+                Err(cause) => match self.discard(&restore.discard).await {
+                    Err(JobError::Transport(source)) => {
+                        Err(JobError::LeftBehind { cause: Box::new(cause), source })
+                    }
+                    _ => Err(cause),
+                },
             };
+        };
+        let answer = self.answer(&engine.count_objects(access, &name)).await?;
+        if answer.trim_ascii() != b"0" {
+            return Err(JobError::NotEmpty { name, container });
         }
-        let staged = staged_name(&name, random());
+        if card.fixed_encoding && there.encoding != like.encoding {
+            let (expected, found) = (like.encoding.clone(), there.encoding.clone());
+            return Err(JobError::Encoding { name, expected, found });
+        }
         let filled = async {
-            self.answer(&engine.create(&access, &staged, like, self.server.major)).await?;
-            let facts = self.fill(archive, &staged).await?;
-            self.answer(&engine.settle(&access, &staged, &name, like)).await?;
+            let facts = self.fill(archive, &restore.load, &name).await?;
+            self.step(restore.settle.as_ref()).await?;
             Ok(facts)
-        }
-        .await;
-        match filled {
+        };
+        // It is somebody else's database, so it is not dropped; but what is in it now is said.
+        match filled.await {
             Ok(facts) => Ok(Restored::Database { name, facts }),
-            Err(cause) => match self.discard(&staged).await {
-                Err(JobError::Transport(source)) => {
-                    Err(JobError::LeftBehind { cause: Box::new(cause), source })
-                }
-                _ => Err(cause),
-            },
+            Err(cause) => Err(JobError::HalfFilled { cause: Box::new(cause), name }),
+        }
+    }
+
+    /// Runs a step, if there is one.
+    async fn step(&self, command: Option<&Command>) -> Result<(), JobError> {
+        match command {
+            Some(command) => self.answer(command).await.map(drop),
+            None => Ok(()),
         }
     }
 
     /// Removes a half-filled database, also after we were asked to stop.
-    async fn discard(&self, staged: &DatabaseName) -> Result<Vec<u8>, JobError> {
+    async fn discard(&self, command: &Command) -> Result<Vec<u8>, JobError> {
         let limits = Limits { stall: Some(PATIENCE), deadline: None, stop: Stop::never() };
-        let Context { docker, secrets, .. } = self.context;
-        let transport = transport::open(docker, self.workload, secrets, random(), &limits)?;
-        let command = self.engine().discard(&self.target.access(), staged);
-        Ok(transport::answer(transport.as_ref(), &command).await?)
+        let place = self.engine().card().place;
+        let transport = self.context.open(self.workload, place, &limits)?;
+        Ok(transport::answer(transport.as_ref(), command).await?)
     }
 
     /// Loads the dump into an empty database and compares what is in it then.
-    async fn fill(&self, archive: &Archive, name: &DatabaseName) -> Result<Facts, JobError> {
-        let (engine, access) = (self.engine(), self.target.access());
+    async fn fill(
+        &self,
+        archive: &Archive,
+        load: &Command,
+        name: &DatabaseName,
+    ) -> Result<Facts, JobError> {
+        let (engine, access) = (self.engine(), &self.access);
         let manifest = &archive.manifest;
         (self.context.watcher)(&Event::RestoreStarted {
             id: manifest.id.clone(),
             expected: manifest.plain.bytes,
         });
-        let restore = engine_named(&manifest.engine)?.restore(&access, &manifest.format, name);
-        let mut process = self.transport.start(&restore.load, Input::Open).await?;
+        let mut process = self.session.transport.start(load, Input::Open).await?;
         let loaded = self.load(archive, &mut process).await;
         match loaded {
             Ok(refused) => {
@@ -184,7 +208,7 @@ impl Into<'_> {
                 });
             }
         }
-        let answer = self.answer(&engine.ask_facts(&access, name, &manifest.facts)).await?;
+        let answer = self.answer(&engine.ask_facts(access, name, &manifest.facts)).await?;
         let found = engine.read_facts(&answer)?;
         let expected = &manifest.facts;
         // What the engine left out of its answer cannot be compared; all else must be equal.
@@ -199,9 +223,11 @@ impl Into<'_> {
         if found.tables != expected_tables {
             return Err(JobError::Differs { expected: expected_tables, found: found.tables });
         }
-        if found.large_objects != expected.large_objects {
-            let (expected, found) = (expected.large_objects, found.large_objects);
-            return Err(JobError::LargeObjects { expected, found });
+        for (what, expected) in counts(expected) {
+            let found = counts(&found).find(|(own, _)| *own == what).map_or(0, |(_, found)| found);
+            if found != expected {
+                return Err(JobError::Counts { what: what.to_owned(), expected, found });
+            }
         }
         Ok(found)
     }
@@ -257,11 +283,21 @@ async fn drain(process: &mut Process) -> Result<(), TransportError> {
     Ok(())
 }
 
+/// What is counted beside rows.
+fn counts(facts: &Facts) -> impl Iterator<Item = (&str, u64)> {
+    let others = facts.counts.iter().map(|(what, number)| (what.as_str(), *number));
+    std::iter::once(("large objects", facts.large_objects)).chain(others)
+}
+
 /// Every role that the database itself names.
 fn needed_roles(like: &Database) -> impl Iterator<Item = &str> {
     let grants = like.grants.iter().flatten().filter_map(|grant| grant.role.as_deref());
     let settings = like.settings.iter().filter_map(|setting| setting.role.as_deref());
-    std::iter::once(like.owner.as_str()).chain(grants).chain(settings)
+    Some(like.owner.as_str())
+        .filter(|owner| !owner.is_empty())
+        .into_iter()
+        .chain(grants)
+        .chain(settings)
 }
 
 /// A name for a database that is being filled: recognisable, unique, and short enough.

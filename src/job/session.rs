@@ -1,10 +1,10 @@
-//! A session with a source's server: who it is, what it holds, and the transport to it. Where every
-//! backup and every survey begins.
+//! A session with a server: who it is, what it holds, and the transport to it. Where every backup, every
+//! survey and every restore begins.
 
-use super::{Context, JobError, advised, engine_named, random};
+use super::{Context, JobError, advised};
 use crate::engine::{Access, Engine, Probed, ToolError};
-use crate::model::{Plan, Server};
-use crate::transport::{self, Limits, Transport, TransportError};
+use crate::model::{Server, Workload};
+use crate::transport::{self, Failure, Limits, Transport, TransportError};
 
 /// A server that answered.
 #[derive(Debug)]
@@ -12,34 +12,59 @@ pub(super) struct Session {
     pub(super) engine: &'static dyn Engine,
     pub(super) transport: Box<dyn Transport>,
     pub(super) server: Server,
-    pub(super) tool_version: String,
+    tool: Result<String, ToolError>,
+    workload: Workload,
 }
 
-/// Logs in as the plan says, and asks. Nothing is changed.
+/// Logs in and asks. Nothing is changed. Where the workload has no tool of the engine's own, the
+/// engine's other way is taken, if it has one.
 pub(super) async fn open(
     context: &Context,
-    plan: &Plan,
+    workload: &Workload,
+    engine: &'static dyn Engine,
+    access: &Access<'_>,
     limits: &Limits,
 ) -> Result<Session, JobError> {
-    let engine = engine_named(plan.engine)?;
-    let transport =
-        transport::open(&context.docker, &plan.workload, &context.secrets, random(), limits)?;
-    let probe = engine.probe(&Access::of(plan));
-    let answer = transport::answer(transport.as_ref(), &probe).await;
-    let answer = answer.map_err(|error| advised(engine, error))?;
-    let Probed { server, tool } = engine.read_probe(&answer)?;
-    let tool_version = tool.map_err(|error| no_tool(error, &plan.workload.name))?;
-    Ok(Session { engine, transport, server, tool_version })
+    let own = ask(context, workload, engine, access, limits).await;
+    let missing = match &own {
+        Ok(session) => session.tool.is_err(),
+        Err(JobError::Transport(error)) => error.is_missing(),
+        Err(_) => false,
+    };
+    match engine.otherwise() {
+        Some(other) if missing => ask(context, workload, other, access, limits).await,
+        _ => own,
+    }
 }
 
-/// Without its tool, a dump need not begin. It failed in the container like any other command.
-fn no_tool(error: ToolError, container: &str) -> JobError {
-    let container = container.to_owned();
-    match error {
-        ToolError::Failed { program, code, said } => {
-            let program = program.to_owned();
-            TransportError::Failed { program, container, code, stderr: said }.into()
+async fn ask(
+    context: &Context,
+    workload: &Workload,
+    engine: &'static dyn Engine,
+    access: &Access<'_>,
+    limits: &Limits,
+) -> Result<Session, JobError> {
+    let transport = context.open(workload, engine.card().place, limits)?;
+    let answer = transport::answer(transport.as_ref(), &engine.probe(access)).await;
+    let answer = answer.map_err(|error| advised(engine, error))?;
+    let Probed { server, tool } = engine.read_probe(&answer)?;
+    Ok(Session { engine, transport, server, tool, workload: workload.clone() })
+}
+
+impl Session {
+    /// The version of the tool that dumps. Without its tool, a dump need not begin: it failed in the
+    /// container like any other command.
+    pub(super) fn tool(&self) -> Result<String, JobError> {
+        let container = self.workload.name.clone();
+        match &self.tool {
+            Ok(version) => Ok(version.clone()),
+            Err(ToolError::Failed { program, code, said }) => {
+                let (program, code, stderr) = ((*program).to_owned(), *code, said.clone());
+                let image = self.workload.image.clone();
+                let failure = Failure { program, container, image, code, stderr };
+                Err(TransportError::Failed(Box::new(failure)).into())
+            }
+            Err(ToolError::NoShell { program }) => Err(JobError::NoShell { program, container }),
         }
-        ToolError::NoShell { program } => JobError::NoShell { program, container },
     }
 }

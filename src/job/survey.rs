@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
-use super::session::{self, Session};
+use super::session;
 use super::{Context, JobError, blocking};
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
+use crate::engine::Access;
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
 use crate::pipeline::{PipelineError, Recipients};
@@ -83,7 +84,11 @@ pub async fn ask(
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
-    let Session { server, tool_version, .. } = session::open(context, plan, &limits).await?;
+    let engine = context.engine(plan.engine)?;
+    let session =
+        session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
+    let tool_version = session.tool()?;
+    let server = session.server;
     if let Databases::Named(names) = &plan.databases {
         let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| !found.contains(name)) {

@@ -10,7 +10,7 @@ use super::rows::LABELS;
 use super::table::Label;
 use super::values::Encrypt;
 use super::{Rules, alias};
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::model::{
     Codec, Databases, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
     Workload, nearest,
@@ -44,6 +44,26 @@ pub(super) struct Draft {
     pub(super) priority: Option<Priority>,
     pub(super) after: BTreeSet<Slug>,
     pub(super) hooks: Hooks,
+}
+
+impl Draft {
+    /// What it says that means something to some engines only, as written; a password by its
+    /// reference alone.
+    pub(super) fn specific(&self) -> Vec<(&'static str, String)> {
+        let Patterns { include, exclude, exclude_data } = &self.patterns;
+        let list = |items: &[String]| (!items.is_empty()).then(|| items.join(","));
+        let said = [
+            self.databases.as_ref().map(ToString::to_string),
+            self.user.clone(),
+            self.password.as_ref().map(ToString::to_string),
+            list(&self.path),
+            list(include),
+            list(exclude),
+            list(exclude_data),
+        ];
+        let named = engine::SPECIFIC.into_iter().zip(said);
+        named.filter_map(|(key, said)| Some((key, said?))).collect()
+    }
 }
 
 /// One job of a workload, as its labels say it.

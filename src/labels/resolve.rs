@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use super::Rules;
 use super::order::{check_names, check_order, in_order};
 use super::read::{Draft, Job, jobs};
+use super::rows::LABELS;
 use super::values::Encrypt;
 use crate::engine::{self, Access, Engine};
-use crate::model::{Codec, Patterns, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
+use crate::model::{Codec, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
 
 const STALL: Duration = Duration::from_mins(15);
 
@@ -38,7 +39,7 @@ pub struct Target {
 
 impl Target {
     pub fn access(&self) -> Access<'_> {
-        Access { user: &self.user, password: self.password.as_ref() }
+        Access { user: &self.user, password: self.password.as_ref(), paths: &[] }
     }
 }
 
@@ -184,6 +185,7 @@ fn plan(
         password: draft.password.or(defaults.password),
         user: draft.user.unwrap_or(defaults.user),
         databases: draft.databases.unwrap_or(defaults.databases),
+        paths: draft.path,
         patterns: draft.patterns,
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
@@ -256,22 +258,20 @@ fn check_abilities(
 ) {
     let card = engine.card();
     let name = card.name;
-    if !card.takes_paths && !draft.path.is_empty() {
-        let message = format!("{name} takes no path");
-        problems.push(wrong(rules, workload, "path", &draft.path.join(","), message));
+    for (key, value) in draft.specific() {
+        if !card.takes.contains(&key) {
+            let message = format!("{name} takes no {key}");
+            problems.push(wrong(rules, workload, key, &value, message));
+        }
     }
-    if card.takes_paths && draft.path.is_empty() && !told(problems, rules, "path") {
-        let suggestion = format!("{}.path=/data/app.db", rules.prefix);
-        let message = format!("{name} needs a `path`");
-        problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
-    }
-    let Patterns { include, exclude, exclude_data } = &draft.patterns;
-    for (key, patterns) in
-        [("include", include), ("exclude", exclude), ("exclude-data", exclude_data)]
-    {
-        if !card.takes_patterns && !patterns.is_empty() {
-            let message = format!("{name} takes no patterns");
-            problems.push(wrong(rules, workload, key, &patterns.join(","), message));
+    for key in card.needs {
+        let said = draft.specific().iter().any(|(own, _)| own == key);
+        if !said && !told(problems, rules, key) {
+            let label = LABELS.iter().find(|label| label.key == *key);
+            let example = label.and_then(|label| label.examples.first()).unwrap_or(&"…");
+            let suggestion = format!("{}.{key}={example}", rules.prefix);
+            let message = format!("{name} needs a `{key}`");
+            problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
         }
     }
 }

@@ -6,6 +6,7 @@ use super::fixed::{self, Fixed};
 use super::read::{Draft, read_value};
 use super::rows::LABELS;
 use super::values::Encrypt;
+use crate::engine::{self, Engine};
 use crate::model::{Problem, Slug, nearest};
 use crate::settings::{Policy, Settings};
 
@@ -70,6 +71,11 @@ impl Rules {
             problems.extend(fixed.check(&rules));
         }
         if problems.is_empty() { Ok(rules) } else { Err(problems) }
+    }
+
+    /// The engine with this name, as a plan or a manifest says it.
+    pub fn engine(&self, name: &str) -> Option<&'static dyn Engine> {
+        engine::by_name(name)
     }
 
     /// The containers that the settings name, labelled or not.

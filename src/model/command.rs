@@ -15,6 +15,15 @@ pub struct Command {
     pub stdin: Option<String>,
 }
 
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the workload itself, with its own tools.
+    Workload,
+    /// In a short-lived container of Ringbolt's own image that has the workload's volumes.
+    Helper,
+}
+
 /// A value in a command's environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -25,6 +34,13 @@ pub enum Value {
 impl Command {
     pub fn new<const N: usize>(argv: [&str; N]) -> Self {
         Self { argv: argv.map(str::to_owned).into(), env: Vec::new(), stdin: None }
+    }
+
+    /// A script for `sh`, for what no single program does. It is a constant: what users wrote reaches
+    /// it as `$1` and so on, by its environment or by its input. `program` is what it is for, in
+    /// messages and as `$0`.
+    pub fn script(program: &'static str, text: &'static str) -> Self {
+        Self::new(["sh", "-c", text, program])
     }
 
     #[must_use]
@@ -47,6 +63,7 @@ impl Command {
 
     /// The program's name, for messages.
     pub fn program(&self) -> &str {
-        self.argv.first().map_or("", String::as_str)
+        let scripted = self.argv.len() > 3 && self.argv[..2] == ["sh", "-c"];
+        self.argv.get(if scripted { 3 } else { 0 }).map_or("", String::as_str)
     }
 }

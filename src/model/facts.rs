@@ -1,5 +1,6 @@
 //! What is known of a dump: sums of its bytes at each stage, and the facts counted on the way.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,9 @@ pub struct Facts {
     /// Sorted by schema and table.
     pub tables: Vec<TableRows>,
     pub large_objects: u64,
+    /// What else was counted, by what it is called: `keys in db0`, `files`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
 }
 
 impl Facts {
@@ -91,9 +95,15 @@ impl Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tables = count(self.tables.len() as u64, "table");
-        let (rows, objects) =
-            (count(self.rows(), "row"), count(self.large_objects, "large object"));
-        write!(f, "{tables}, {rows}, {objects}")
+        let mut parts = Vec::new();
+        if self.counts.is_empty() || !self.tables.is_empty() {
+            parts.push(count(self.tables.len() as u64, "table"));
+            parts.push(count(self.rows(), "row"));
+        }
+        if self.large_objects > 0 {
+            parts.push(count(self.large_objects, "large object"));
+        }
+        parts.extend(self.counts.iter().map(|(name, number)| format!("{number} {name}")));
+        f.write_str(&parts.join(", "))
     }
 }

@@ -14,7 +14,7 @@ pub mod server;
 pub mod units;
 pub mod workload;
 
-pub use command::{Command, Value};
+pub use command::{Command, Place, Value};
 pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};
 pub use name::{ArchiveId, DatabaseName, NameError, Part, Slug};

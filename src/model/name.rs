@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The longest slug; with the longest escaped database name it stays below every file system's limit.
 pub const LONGEST_SLUG: usize = 128;
-/// The longest database name of the engines there are, in bytes.
-pub const LONGEST_DATABASE: usize = 63;
+/// The longest database name, in bytes. Where a database is a file, its name is a path.
+pub const LONGEST_DATABASE: usize = 1024;
 /// Characters of the random part of an [`ArchiveId`]: Crockford's base 32 without `i l o u`.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const RANDOM_LENGTH: usize = 10;

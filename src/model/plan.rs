@@ -22,6 +22,8 @@ pub struct Plan {
     /// `None`: the server asks for none.
     pub password: Option<SecretRef>,
     pub databases: Databases,
+    /// Where the data is, for engines of files.
+    pub paths: Vec<String>,
     pub patterns: Patterns,
     /// One of the engine's formats.
     pub format: &'static str,

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::DatabaseName;
 
 /// A server as it answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {
     /// As the server spells it: `15.18 (Debian 15.18-0+deb12u1)`.
     pub version: String,
-    /// The major version, by which upgrades and downgrades are told apart.
+    /// The part of the version by which upgrades and downgrades are told apart, as a number: 15,
+    /// 1011 for 10.11.
     pub major: u32,
     /// Whether our user sees and may dump everything.
     pub superuser: bool,
@@ -18,6 +19,8 @@ pub struct Server {
     /// The roles that exist.
     pub roles: Vec<String>,
     pub tablespaces: Vec<String>,
+    /// What a backup of this server cannot hold, in words for the operator.
+    pub notes: Vec<String>,
 }
 
 /// A database and what belongs to it without being in it: a dump of the inside does not carry
@@ -26,11 +29,17 @@ pub struct Server {
 #[serde(deny_unknown_fields)]
 pub struct Database {
     pub name: DatabaseName,
+    /// Empty, here and below: the engine knows no such thing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub encoding: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub collate: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ctype: String,
     /// The locale provider's letter: `c` libc, `i` ICU, `b` built in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub provider: String,
     pub locale: Option<String>,
     pub comment: Option<String>,
@@ -41,6 +50,26 @@ pub struct Database {
     /// Size on the server's disk, an estimate for progress only.
     #[serde(skip)]
     pub bytes: u64,
+}
+
+impl Database {
+    /// A database of which nothing but its name matters to a restore.
+    pub fn named(name: DatabaseName) -> Self {
+        Self {
+            name,
+            owner: String::new(),
+            encoding: String::new(),
+            collate: String::new(),
+            ctype: String::new(),
+            provider: String::new(),
+            locale: None,
+            comment: None,
+            connection_limit: -1,
+            settings: Vec::new(),
+            grants: None,
+            bytes: 0,
+        }
+    }
 }
 
 /// A server setting bound to a database, perhaps for one role only.

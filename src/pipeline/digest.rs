@@ -7,6 +7,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::{Digest, Sum};
 
+/// The digest of bytes that are at hand.
+pub fn digest(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
 /// Hashes and counts.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Hasher {

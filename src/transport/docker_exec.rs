@@ -4,7 +4,7 @@
 //! every command carries a mark in its environment, and is ended by a second exec that signals all
 //! processes with this mark: the command and whatever it started.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::process::{Control, Process};
-use super::{Input, Limits, Transport, TransportError, answer};
+use super::{Input, Limits, Transport, TransportError, Way, answer};
 use crate::docker::{Docker, DockerError, Exec, ExecState, Frame};
 use crate::model::{Command, Secret, SecretRef, Value, Workload};
 
@@ -79,21 +79,14 @@ struct Handle {
 
 impl DockerExec {
     #[allow(clippy::unnecessary_wraps)] // other transports reach only some workloads
-    pub(super) fn open(
-        docker: &Docker,
-        workload: &Workload,
-        secrets: &Path,
-        run: u64,
-        limits: &Limits,
-    ) -> Option<Box<dyn Transport>> {
-        let (docker, workload, secrets) = (docker.clone(), workload.clone(), secrets.to_owned());
+    pub(super) fn open(way: &Way<'_>) -> Option<Box<dyn Transport>> {
         Some(Box::new(Self {
-            docker,
-            workload,
-            secrets,
-            run,
+            docker: way.docker.clone(),
+            workload: way.workload.clone(),
+            secrets: way.secrets.to_owned(),
+            run: way.run,
             started: AtomicU64::new(0),
-            limits: limits.clone(),
+            limits: way.limits.clone(),
         }))
     }
 
@@ -156,6 +149,7 @@ impl Transport for DockerExec {
             Ok(Process {
                 program: program.clone(),
                 container: self.workload.name.clone(),
+                image: self.workload.image.clone(),
                 output,
                 input: open.then_some(stdin),
                 control: Box::new(Handle { exec, docker, workload, mark, program }),

@@ -17,20 +17,35 @@ pub use limits::{Limit, Limits, Stop, Stopper};
 pub use process::{Exited, Process, Stdin};
 
 use crate::docker::{CUT_HINT, Docker, DockerError};
-use crate::model::{Command, ErrorKind, Explain, Workload};
+use crate::model::{Command, ErrorKind, Explain, Place, Workload};
 
 /// Every way to run a command. The first one that reaches a workload is taken.
-pub static TRANSPORTS: &[Kind] = &[Kind { name: "docker-exec", open: DockerExec::open }];
+pub static TRANSPORTS: &[Kind] =
+    &[Kind { name: "docker-exec", place: Place::Workload, open: DockerExec::open }];
 
 /// One kind of transport.
 #[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
+    /// Where its commands run.
+    pub place: Place,
     open: Opener,
 }
 
 /// Makes a transport to a workload, if this kind reaches it.
-type Opener = fn(&Docker, &Workload, &Path, u64, &Limits) -> Option<Box<dyn Transport>>;
+type Opener = fn(&Way<'_>) -> Option<Box<dyn Transport>>;
+
+/// Where a transport leads, and by what.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    pub docker: &'a Docker,
+    pub workload: &'a Workload,
+    /// Where `secret:NAME` is looked up.
+    pub secrets: &'a Path,
+    /// A random number by which the commands of one run are told apart from all others.
+    pub run: u64,
+    pub limits: &'a Limits,
+}
 
 /// Runs commands in one workload.
 pub trait Transport: Debug + Send + Sync {
@@ -50,6 +65,18 @@ pub enum Input {
     Open,
 }
 
+/// A command that ended with another exit code than 0.
+#[derive(Debug, thiserror::Error)]
+#[error("`{program}` in container `{container}` failed with exit code {code}{}", said(.stderr))]
+pub struct Failure {
+    pub program: String,
+    pub container: String,
+    pub image: String,
+    pub code: i64,
+    /// Its last words.
+    pub stderr: String,
+}
+
 /// A command that could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -57,8 +84,8 @@ pub enum TransportError {
     Docker(#[from] DockerError),
     #[error("cannot find secret `{reference}` of container `{container}`: {why}")]
     Secret { reference: String, container: String, why: String },
-    #[error("`{program}` in container `{container}` failed with exit code {code}{}", said(.stderr))]
-    Failed { program: String, container: String, code: i64, stderr: String },
+    #[error(transparent)]
+    Failed(Box<Failure>),
     #[error("`{program}` in container `{container}` was ended from outside: no exit code is known{}", said(.stderr))]
     Vanished { program: String, container: String, stderr: String },
     #[error("the output of `{program}` in container `{container}` ended while it still ran")]
@@ -101,8 +128,11 @@ impl Explain for TransportError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Docker(error) => error.hint(),
-            Self::Failed { code: 126 | 127, program, .. } => {
-                Some(format!("the image has no `{program}`: is the `engine` label right?"))
+            Self::Failed(failure) if self.is_missing() => {
+                let Failure { program, image, .. } = failure.as_ref();
+                Some(format!(
+                    "the image `{image}` has no `{program}`: is the `engine` label right?"
+                ))
             }
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
             Self::Limit { limit: Limit::Stalled(_), .. } => {
@@ -119,21 +149,21 @@ impl Explain for TransportError {
     }
 }
 
-/// Opens the transport that reaches a workload. `run`: a random number by which the commands of one
-/// run are told apart from all others.
+impl TransportError {
+    /// Whether a command failed because its program is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Failed(failure) if matches!(failure.code, 126 | 127))
+    }
+}
+
+/// Opens the transport that runs commands at a place.
 ///
 /// # Errors
 /// [`TransportError::None`] if none does.
-pub fn open(
-    docker: &Docker,
-    workload: &Workload,
-    secrets: &Path,
-    run: u64,
-    limits: &Limits,
-) -> Result<Box<dyn Transport>, TransportError> {
-    let found =
-        TRANSPORTS.iter().find_map(|kind| (kind.open)(docker, workload, secrets, run, limits));
-    found.ok_or_else(|| TransportError::None(workload.name.clone()))
+pub fn open(way: &Way, place: Place) -> Result<Box<dyn Transport>, TransportError> {
+    let mut there = TRANSPORTS.iter().filter(|kind| kind.place == place);
+    let found = there.find_map(|kind| (kind.open)(way));
+    found.ok_or_else(|| TransportError::None(way.workload.name.clone()))
 }
 
 /// Runs a command that answers little, to its successful end, and returns its answer. The command's

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
-use super::{Limit, Limits, TransportError};
+use super::{Failure, Limit, Limits, TransportError};
 use crate::docker::{DockerError, ExecState, Frame, Input, Output};
 
 /// How much of a program's last words is kept.
@@ -38,6 +38,7 @@ pub(super) trait Control: Send + Sync {
 pub struct Process {
     pub(super) program: String,
     pub(super) container: String,
+    pub(super) image: String,
     pub(super) output: Output,
     pub(super) input: Option<Input>,
     pub(super) control: Box<dyn Control>,
@@ -60,6 +61,7 @@ pub struct Stdin {
 pub struct Exited {
     program: String,
     container: String,
+    image: String,
     code: i64,
     stderr: String,
 }
@@ -116,7 +118,7 @@ impl Process {
             }
             Ok(Some(Some(code))) => {
                 let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
-                Ok(Exited { program, container, code, stderr })
+                Ok(Exited { program, container, image: self.image, code, stderr })
             }
             Ok(Some(None)) => {
                 let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
@@ -217,8 +219,9 @@ impl Exited {
     pub fn success(self) -> Result<Self, TransportError> {
         match self {
             Self { code: 0, .. } => Ok(self),
-            Self { program, container, code, stderr } => {
-                Err(TransportError::Failed { program, container, code, stderr })
+            Self { program, container, image, code, stderr } => {
+                let failure = Failure { program, container, image, code, stderr };
+                Err(TransportError::Failed(Box::new(failure)))
             }
         }
     }

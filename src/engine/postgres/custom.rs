@@ -151,7 +151,7 @@ impl Validator for CustomDump {
             })
             .collect();
         tables.sort();
-        Ok(Facts { tables, large_objects: self.large_objects })
+        Ok(Facts { tables, large_objects: self.large_objects, ..Facts::default() })
     }
 }
 

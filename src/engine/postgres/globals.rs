@@ -113,6 +113,7 @@ mod tests {
             databases: Vec::new(),
             roles: vec!["postgres".to_owned()],
             tablespaces: vec!["pg_default".to_owned()],
+            notes: Vec::new(),
         };
         let adapted = adapt(dump, &server).unwrap();
         assert_eq!(adapted.created, ["role App;Role", "table space fast"]);

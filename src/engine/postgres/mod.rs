@@ -10,12 +10,12 @@ mod sql;
 mod text;
 
 use super::{
-    Access, Card, Defaults, Dump, Engine, EngineError, Format, GlobalsRestore, Probed, Restore,
-    Scope, Validator,
+    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Format, Globals,
+    GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, Database, DatabaseName, Databases, Environment, Facts, Part, Patterns, SecretRef,
-    Server, Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, SecretRef, Server,
+    Value,
 };
 
 static CARD: Card = Card {
@@ -34,8 +34,12 @@ static CARD: Card = Card {
         Format { name: "custom", extension: "pgdump" },
         Format { name: "plain", extension: "sql" },
     ],
-    takes_paths: false,
-    takes_patterns: true,
+    takes: &["databases", "user", "password", "include", "exclude", "exclude-data"],
+    needs: &[],
+    place: Place::Workload,
+    whole: None,
+    renames: true,
+    fixed_encoding: true,
     example: "    image: postgres:17
     environment:
       POSTGRES_DB: shop
@@ -56,7 +60,7 @@ const TOOL: &str = "pg_dump";
 pub struct Postgres;
 
 impl Engine for Postgres {
-    fn card(&self) -> &'static Card {
+    fn card(&self) -> &Card {
         &CARD
     }
 
@@ -117,71 +121,22 @@ impl Engine for Postgres {
         }
     }
 
-    fn restore(&self, access: &Access, format: &str, name: &DatabaseName) -> Restore {
-        let load = match format {
-            "plain" => psql(access, name.as_str()),
+    fn restore(&self, access: &Access, to: &Destination) -> Restore {
+        let load = match to.format {
+            "plain" => psql(access, to.staged.as_str()),
             _ => connect(Command::new(["pg_restore", "--exit-on-error"]), access)
-                .arg(dbname(name.as_str())),
+                .arg(dbname(to.staged.as_str())),
         };
-        Restore { load }
-    }
-
-    fn create(&self, access: &Access, name: &DatabaseName, like: &Database, major: u32) -> Command {
-        let mut command = unlimited(connect(Command::new(["createdb"]), access))
-            .arg("--template=template0")
-            .arg(format!("--owner={}", like.owner))
-            .arg(format!("--encoding={}", like.encoding))
-            .arg(format!("--lc-collate={}", like.collate))
-            .arg(format!("--lc-ctype={}", like.ctype));
-        match (like.provider.as_str(), &like.locale) {
-            ("i", Some(locale)) => {
-                command =
-                    command.arg("--locale-provider=icu").arg(format!("--icu-locale={locale}"));
-            }
-            ("b", Some(locale)) => {
-                command = command
-                    .arg("--locale-provider=builtin")
-                    .arg(format!("--builtin-locale={locale}"));
-            }
-            // Its template may be of another provider.
-            _ if major >= PROVIDERS_SINCE => command = command.arg("--locale-provider=libc"),
-            _ => {}
+        Restore {
+            create: Some(create(access, to)),
+            load,
+            settle: Some(ask(access, MAINTENANCE, &queries::settle(to.staged, to.name, to.like))),
+            discard: ask(access, MAINTENANCE, &queries::discard(to.staged)),
         }
-        // A name may begin with a dash; after `--` it is a name all the same.
-        command.arg("--").arg(name.as_str())
     }
 
-    fn settle(
-        &self,
-        access: &Access,
-        staged: &DatabaseName,
-        name: &DatabaseName,
-        like: &Database,
-    ) -> Command {
-        ask(access, MAINTENANCE, &queries::settle(staged, name, like))
-    }
-
-    fn discard(&self, access: &Access, staged: &DatabaseName) -> Command {
-        ask(access, MAINTENANCE, &queries::discard(staged))
-    }
-
-    fn globals(
-        &self,
-        access: &Access,
-        dump: &str,
-        server: &Server,
-    ) -> Result<GlobalsRestore, EngineError> {
-        let adapted = globals::adapt(dump, server)?;
-        Ok(GlobalsRestore {
-            load: ask(access, MAINTENANCE, &adapted.script),
-            created: adapted.created,
-            kept: adapted.kept,
-        })
-    }
-
-    fn load_globals(&self, access: &Access) -> Command {
-        // For an empty server: psql goes on where a role exists, and gives it the dump's attributes.
-        connect(Command::new(["psql", "--no-psqlrc", "--quiet"]), access).arg(dbname(MAINTENANCE))
+    fn globals(&self) -> Option<&dyn Globals> {
+        Some(self)
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {
@@ -207,6 +162,56 @@ impl Engine for Postgres {
             "the password is looked up as label `password` says, else in the image's own variable",
         )
     }
+}
+
+impl Globals for Postgres {
+    fn extension(&self) -> &'static str {
+        "sql"
+    }
+
+    fn adapt(
+        &self,
+        access: &Access,
+        dump: &str,
+        server: &Server,
+    ) -> Result<GlobalsRestore, EngineError> {
+        let adapted = globals::adapt(dump, server)?;
+        Ok(GlobalsRestore {
+            load: ask(access, MAINTENANCE, &adapted.script),
+            created: adapted.created,
+            kept: adapted.kept,
+        })
+    }
+
+    fn load(&self, access: &Access) -> Command {
+        // For an empty server: psql goes on where a role exists, and gives it the dump's attributes.
+        connect(Command::new(["psql", "--no-psqlrc", "--quiet"]), access).arg(dbname(MAINTENANCE))
+    }
+}
+
+/// Makes an empty database with the properties of the dumped one.
+fn create(access: &Access, to: &Destination) -> Command {
+    let like = to.like;
+    let mut command = unlimited(connect(Command::new(["createdb"]), access))
+        .arg("--template=template0")
+        .arg(format!("--owner={}", like.owner))
+        .arg(format!("--encoding={}", like.encoding))
+        .arg(format!("--lc-collate={}", like.collate))
+        .arg(format!("--lc-ctype={}", like.ctype));
+    match (like.provider.as_str(), &like.locale) {
+        ("i", Some(locale)) => {
+            command = command.arg("--locale-provider=icu").arg(format!("--icu-locale={locale}"));
+        }
+        ("b", Some(locale)) => {
+            command =
+                command.arg("--locale-provider=builtin").arg(format!("--builtin-locale={locale}"));
+        }
+        // Its template may be of another provider.
+        _ if to.major >= PROVIDERS_SINCE => command = command.arg("--locale-provider=libc"),
+        _ => {}
+    }
+    // A name may begin with a dash; after `--` it is a name all the same.
+    command.arg("--").arg(to.staged.as_str())
 }
 
 /// `psql` as a strict interpreter of one script: no start-up file, stops at the first error.
@@ -284,6 +289,7 @@ fn dbname(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Database;
 
     #[test]
     fn a_database_name_never_becomes_a_connection_string() {
@@ -294,21 +300,23 @@ mod tests {
 
     #[test]
     fn limits_that_an_operator_set_end_nothing() {
-        let access = Access { user: "keeper", password: None };
+        let access = Access { user: "keeper", password: None, paths: &[] };
         let name: DatabaseName = "shop".parse().unwrap();
-        let server = Server {
-            version: String::new(),
-            major: 15,
-            superuser: true,
-            databases: Vec::new(),
-            roles: Vec::new(),
-            tablespaces: Vec::new(),
-        };
+        let server = Server { superuser: true, ..Server::default() };
         let scope = Scope { format: "custom", patterns: &Patterns::default() };
+        let like = Database::named(name.clone());
+        let to = Destination {
+            format: "custom",
+            staged: &name,
+            name: &name,
+            like: &like,
+            major: server.major,
+        };
         for command in [
             Postgres.probe(&access),
             Postgres.dump(&access, &Part::Globals, &scope, &server).command,
-            Postgres.discard(&access, &name),
+            Postgres.restore(&access, &to).discard,
+            Postgres.restore(&access, &to).settle.unwrap(),
             Postgres.count_objects(&access, &name),
             Postgres.ask_facts(&access, &name, &Facts::default()),
         ] {

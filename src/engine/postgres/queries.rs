@@ -118,6 +118,7 @@ pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, En
         superuser: answer.superuser,
         roles: answer.roles,
         tablespaces: answer.tablespaces,
+        notes: Vec::new(),
         databases: answer.databases.into_iter().map(database).collect(),
     };
     Ok(Probed { server, tool: tool::read(tool, &answer.tool) })
@@ -217,7 +218,8 @@ pub(super) fn read_facts(answer: &[u8]) -> Result<Facts, EngineError> {
     let large_objects = lines.next().and_then(|line| line.parse().ok());
     let large_objects = large_objects.ok_or_else(|| shape("it holds no count"))?;
     let tables = lines.map(serde_json::from_str).collect::<Result<Vec<TableRows>, _>>();
-    Ok(Facts { tables: tables.map_err(EngineError::Answer)?, large_objects })
+    let tables = tables.map_err(EngineError::Answer)?;
+    Ok(Facts { tables, large_objects, ..Facts::default() })
 }
 
 #[cfg(test)]

@@ -186,6 +186,7 @@ impl Validator for TextDump {
         Ok(Facts {
             tables: self.tables.into_iter().map(table).collect(),
             large_objects: self.large_objects,
+            ..Facts::default()
         })
     }
 }
