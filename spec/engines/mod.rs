@@ -99,7 +99,10 @@ pub(crate) fn check_tools(subject: &dyn Subject) {
     let (tool, mark) = subject.tool();
     let found = server.shell(&format!("command -v {tool}")).expect(0).stdout;
     let path = found.trim();
-    server.shell(&format!("mv {path} {path}.real")).expect(0);
+    // There may be another of that name on the way.
+    let aside =
+        format!("mv {path} {path}.real; while other=$(command -v {tool}); do rm $other; done");
+    server.shell(&aside).expect(0);
     for (name, lie) in LIES {
         let stub = format!(
             "#!/bin/sh\nreal={path}.real\ncase \"$*\" in *'{mark}'*) {lie};; esac\nexec \"$real\" \"$@\"\n"
