@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringbolt");
+/// What helper containers are made of, once [`helper_image`] has made it of the program under test.
+const HELPER_IMAGE: &str = concat!("ringbolt-spec/helper:", env!("CARGO_PKG_VERSION"));
 /// The PostgreSQL that tests use where the version does not matter.
 pub(crate) const POSTGRES: &str = "ringbolt-spec/postgres:15";
 /// Longer than anything takes on a slow machine; only a hang gets here.
@@ -19,6 +21,8 @@ pub(crate) struct World {
     pub(crate) folder: PathBuf,
     /// `unix://…`; a test may put a proxy of its own here.
     pub(crate) docker_host: Option<String>,
+    /// Whether helper containers can be made.
+    helper: bool,
 }
 
 pub(crate) struct Server {
@@ -39,7 +43,15 @@ impl World {
         let prefix = format!("spec-{:016x}", getrandom::u64().unwrap());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&prefix);
         std::fs::create_dir_all(&folder).unwrap();
-        Self { prefix, folder, docker_host: None }
+        Self { prefix, folder, docker_host: None, helper: false }
+    }
+
+    /// A world in which helper containers can be made.
+    pub(crate) fn with_helper() -> Self {
+        helper_image();
+        let mut world = Self::new();
+        world.helper = true;
+        world
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -120,6 +132,9 @@ impl World {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RINGBOLT_LABELS__PREFIX", &self.prefix)
             .env("RINGBOLT_STORES__LOCAL__URL", format!("file://{}", self.store().display()));
+        if self.helper {
+            command.env("RINGBOLT_DOCKER__HELPER_IMAGE", HELPER_IMAGE);
+        }
         if let Some(host) = &self.docker_host {
             command.env("RINGBOLT_DOCKER__HOST", host);
         }
@@ -275,4 +290,22 @@ pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begin.elapsed() < PATIENCE, "{what} did not come");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Makes the image of helper containers, once. Like the real one, it declares a volume of its own.
+fn helper_image() {
+    static MADE: std::sync::Once = std::sync::Once::new();
+    MADE.call_once(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helper-image");
+        std::fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("ringbolt");
+        Ran::of(Command::new("strip").arg("-o").arg(&program).arg(BINARY)).expect(0);
+        let file = "FROM ringbolt-spec/app:bookworm\nCOPY ringbolt /ringbolt\n\
+                    VOLUME /backups\nENTRYPOINT [\"/ringbolt\"]\n";
+        std::fs::write(folder.join("Dockerfile"), file).unwrap();
+        let label = "org.ringbolt.spec=image";
+        let mut build = Command::new("docker");
+        build.args(["build", "--quiet", "--tag", HELPER_IMAGE, "--label", label]).arg(&folder);
+        Ran::of(&mut build).expect(0);
+    });
 }

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod archive;
+pub mod aside;
 pub mod cli;
 pub mod docker;
 pub mod engine;

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use ringbolt::docker::{Docker, Endpoint, Hints};
 use ringbolt::model::{ErrorKind, Explain as _};
-use ringbolt::settings::{DockerHost, DockerSettings, TlsSettings};
+use ringbolt::settings::{DockerHost, DockerSettings};
 
 use crate::world::{POSTGRES, World, docker, wait_for};
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 fn endpoint(socket: &str) -> Endpoint {
     let host = DockerHost::Socket(socket.into());
-    Endpoint::read(&DockerSettings { host, tls: TlsSettings::default() }).unwrap()
+    Endpoint::read(&DockerSettings { host, ..DockerSettings::default() }).unwrap()
 }
 
 async fn connect(socket: &str) -> Docker {

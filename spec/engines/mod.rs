@@ -36,6 +36,11 @@ pub(crate) trait Subject {
     /// The program in the container that dumps, and what of its arguments tells a dump from other calls.
     fn tool(&self) -> (&'static str, &'static str);
 
+    /// Where it all happens.
+    fn world(&self) -> World {
+        World::new()
+    }
+
     /// Labels that this kind always needs.
     fn labels(&self) -> &'static [(&'static str, &'static str)] {
         &[]
@@ -60,7 +65,7 @@ pub(crate) fn equal(expected: &str, found: &str) {
 
 /// Dump, restore beside and into a fresh server, compare; what is not empty is left alone.
 pub(crate) fn check_round_trip(subject: &dyn Subject, more: &[(&str, &str)]) {
-    let world = World::new();
+    let world = subject.world();
     let shop = start(&world, subject, "shop", more);
     let original = subject.compared(&shop, subject.database());
     world.ringbolt(&["backup"]).expect(0);
@@ -94,7 +99,7 @@ const LIES: [(&str, &str); 4] = [
 
 /// A tool that lies, fails late or is not there makes a failed run that leaves nothing in the store.
 pub(crate) fn check_tools(subject: &dyn Subject) {
-    let world = World::new();
+    let world = subject.world();
     let server = start(&world, subject, "liar", &[]);
     let (tool, mark) = subject.tool();
     let found = server.shell(&format!("command -v {tool}")).expect(0).stdout;
@@ -125,7 +130,7 @@ pub(crate) fn check_tools(subject: &dyn Subject) {
 /// A byte that flipped in the store is found by `verify`, and a restore refuses it before the target
 /// has anything of it.
 pub(crate) fn check_flips(subject: &dyn Subject) {
-    let world = World::new();
+    let world = subject.world();
     let server = start(&world, subject, "flips", &[("compress", "none")]);
     world.ringbolt(&["backup"]).expect(0);
     let archive = world.newest(subject.database());
@@ -136,12 +141,11 @@ pub(crate) fn check_flips(subject: &dyn Subject) {
     let whole = std::fs::read(&path).unwrap();
     let mut arguments = vec!["restore", id, "--into"];
     let fresh;
-    match subject.beside() {
-        Some(beside) => arguments.extend([&*server.name, "--database", beside]),
-        None => {
-            fresh = subject.start(&world, "fresh", subject.labels());
-            arguments.push(&fresh.name);
-        }
+    if let Some(beside) = subject.beside() {
+        arguments.extend([&*server.name, "--database", beside]);
+    } else {
+        fresh = subject.start(&world, "fresh", subject.labels());
+        arguments.push(&fresh.name);
     }
     for at in [0, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
         let mut flipped = whole.clone();

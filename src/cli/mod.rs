@@ -2,10 +2,12 @@
 //!
 //! Each command is one file beside this one. All output goes through `printer.rs`.
 
+mod aside;
 mod backup;
 mod config;
 mod doctor;
 mod dry_run;
+mod error;
 mod history;
 mod inspect;
 mod keys;
@@ -24,13 +26,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue_of_all};
-use crate::engine;
-use crate::history::HistoryError;
-use crate::job::JobError;
-use crate::model::{ErrorKind, Explain, Part, Problem, Slug};
+use crate::model::{ErrorKind, Explain, Part, Slug};
 use crate::settings::Written;
-use crate::sidecar::LifeError;
 use crate::transport::Stop;
+use error::CliError;
 use printer::Printer;
 
 /// Label a database container; get backups that are proven to restore.
@@ -145,6 +144,12 @@ enum Command {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// What Ringbolt does in a helper container
+    #[command(hide = true)]
+    Aside {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -190,84 +195,6 @@ enum Level {
 /// parts that failed has been said.
 #[derive(Debug)]
 struct Failure(ErrorKind);
-
-/// Ends a command early with an error that explains itself.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error("the settings cannot be used")]
-    Settings(Vec<Problem>),
-    #[error(transparent)]
-    Life(#[from] LifeError),
-    #[error(transparent)]
-    Job(#[from] JobError),
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    #[error(transparent)]
-    Key(#[from] keys::KeyError),
-    #[error("cannot print")]
-    Print(#[from] std::io::Error),
-    #[error("cannot print JSON")]
-    Json(#[from] serde_json::Error),
-    #[error("there is no source `{0}`")]
-    NoSource(String, Vec<String>),
-    #[error("`{0}` names more than one archive")]
-    Ambiguous(String, Vec<String>),
-    #[error("`{0}` is no database name: {1}")]
-    Database(String, crate::model::NameError),
-    #[error("this command reads no settings, so `--set` has no meaning here")]
-    NoSettings,
-    #[error("`--dry-run` goes with `backup` or stands alone")]
-    NoDryRun,
-    #[error("`{0}` writes {1} as it is, not JSON")]
-    NoJson(&'static str, &'static str),
-    #[error("there is no label `{0}`")]
-    NoLabel(String, Option<&'static str>),
-    #[error("there is no engine `{0}`")]
-    NoEngine(String),
-    #[error("no container is labelled `{0}.enable=true`")]
-    NothingLabelled(String),
-}
-
-impl Explain for CliError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Job(error) => error.kind(),
-            Self::Archive(error) => error.kind(),
-            Self::History(error) => error.kind(),
-            Self::Key(error) => error.kind(),
-            Self::Life(error) => error.kind(),
-            Self::Print(_) | Self::Json(_) => ErrorKind::Failed,
-            _ => ErrorKind::Usage,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Settings(_) => Some("`ringbolt config schema` knows them all".to_owned()),
-            Self::Job(error) => error.hint(),
-            Self::Archive(error) => error.hint(),
-            Self::History(error) => error.hint(),
-            Self::Key(error) => error.hint(),
-            Self::Life(error) => error.hint(),
-            Self::NoSource(_, known) if known.is_empty() => None,
-            Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
-            Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
-            Self::NoLabel(_, near) => near.map(|near| format!("did you mean `{near}`?")),
-            Self::NoEngine(_) => Some(format!("there are {}", engine::names().join(", "))),
-            Self::NothingLabelled(prefix) => Some(format!(
-                "add `{prefix}.enable=true` to a database container's labels and recreate it"
-            )),
-            Self::Print(_)
-            | Self::Json(_)
-            | Self::Database(..)
-            | Self::NoDryRun
-            | Self::NoSettings
-            | Self::NoJson(..) => None,
-        }
-    }
-}
 
 /// Parses the arguments, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -327,7 +254,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
     // What is accepted has an effect, or it is not accepted.
     let reads_none = match &command {
         None => !dry_run,
-        Some(Command::Labels { .. } | Command::Keygen { .. }) => true,
+        Some(Command::Labels { .. } | Command::Keygen { .. } | Command::Aside { .. }) => true,
         Some(Command::Config { command }) => matches!(command, ConfigCommand::Schema),
         Some(_) => false,
     };
@@ -382,6 +309,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             restore::run(&app, printer, stop, identities, &archive, &into, database).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
+        Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,
     }
 }
 

@@ -26,6 +26,8 @@ pub enum DockerError {
     Asked(#[source] Box<bollard::errors::Error>),
     #[error("Docker tells no more what happens")]
     EventsEnded,
+    #[error("container `{0}` needs a helper container, and Ringbolt does not know its own image")]
+    NoOwnImage(String),
     #[error("there is no container `{0}`")]
     NoContainer(String),
     #[error("the output of a command in container `{container}` was cut on its way through Docker")]
@@ -56,7 +58,7 @@ impl DockerError {
 impl Explain for DockerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Tls(_) | Self::NoContainer(_) => ErrorKind::Usage,
+            Self::Tls(_) | Self::NoContainer(_) | Self::NoOwnImage(_) => ErrorKind::Usage,
             Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. }
             | Self::List(_)
@@ -78,6 +80,10 @@ impl Explain for DockerError {
             Self::Refused { source, .. } => Some(source.hint().to_owned()),
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::EventsEnded => None,
+            Self::NoOwnImage(_) => Some(
+                "Ringbolt runs outside of a container: set `docker.helper_image` to its image"
+                    .to_owned(),
+            ),
             Self::NoContainer(_) => Some("`docker ps --all` lists them".to_owned()),
             Self::Cut { .. } => Some(CUT_HINT.to_owned()),
             Self::Call { source, .. }

@@ -118,7 +118,10 @@ impl Exec {
 
 /// Anything but whole frames of output and errors means that the stream was cut: bollard hands the
 /// half frame before a cut on as `Console`, which without a terminal does not exist.
-fn frame_of(frame: Result<LogOutput, Error>, container: &str) -> Result<Frame, DockerError> {
+pub(super) fn frame_of(
+    frame: Result<LogOutput, Error>,
+    container: &str,
+) -> Result<Frame, DockerError> {
     let cut = |source| DockerError::Cut { container: container.to_owned(), source };
     match frame {
         Ok(LogOutput::StdOut { message }) => Ok(Frame::Stdout(message)),

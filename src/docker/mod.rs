@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod exec;
 mod handshake;
+mod helper;
 mod tls;
 mod workloads;
 
@@ -26,6 +27,7 @@ pub use error::{CUT_HINT, DockerError};
 pub use events::{Hint, Hints};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 pub use handshake::Refusal;
+pub use helper::Helper;
 pub use tls::{Certificate, TlsError, TlsFault};
 
 /// Seconds until an unanswered call fails. Streams of output are not bound by it.

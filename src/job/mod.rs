@@ -38,6 +38,8 @@ pub struct Context {
     pub rules: Arc<Rules>,
     /// Where `secret:NAME` is looked up.
     pub secrets: PathBuf,
+    /// The image of helper containers, if it is not that of our own container.
+    pub helper_image: Option<String>,
     /// What encrypted archives are read with.
     pub identities: Identities,
     pub stop: Stop,
@@ -54,7 +56,8 @@ impl Context {
         limits: &Limits,
     ) -> Result<Box<dyn Transport>, TransportError> {
         let (docker, secrets) = (&self.docker, self.secrets.as_path());
-        let way = Way { docker, workload, secrets, run: random(), limits };
+        let helper_image = self.helper_image.as_deref();
+        let way = Way { docker, workload, secrets, helper_image, run: random(), limits };
         transport::open(&way, place)
     }
 

@@ -1,9 +1,9 @@
 //! A session with a server: who it is, what it holds, and the transport to it. Where every backup, every
 //! survey and every restore begins.
 
-use super::{Context, JobError, advised};
+use super::{Context, JobError, advised, now};
 use crate::engine::{Access, Engine, Probed, ToolError};
-use crate::model::{Server, Workload};
+use crate::model::{Place, Server, Workload};
 use crate::transport::{self, Failure, Limits, Transport, TransportError};
 
 /// A server that answered.
@@ -44,7 +44,11 @@ async fn ask(
     access: &Access<'_>,
     limits: &Limits,
 ) -> Result<Session, JobError> {
-    let transport = context.open(workload, engine.card().place, limits)?;
+    let place = engine.card().place;
+    if place == Place::Helper {
+        context.docker.sweep_helpers(now()).await?;
+    }
+    let transport = context.open(workload, place, limits)?;
     let answer = transport::answer(transport.as_ref(), &engine.probe(access)).await;
     let answer = answer.map_err(|error| advised(engine, error))?;
     let Probed { server, tool } = engine.read_probe(&answer)?;

@@ -17,6 +17,8 @@ const PEM: &str = "-----BEGIN ";
 pub struct DockerSettings {
     pub host: DockerHost,
     pub tls: TlsSettings,
+    /// What helper containers are made of; `None`: the image that this process runs in.
+    pub helper_image: Option<String>,
 }
 
 /// Where the engine is.
@@ -61,7 +63,7 @@ pub enum Pem {
 impl Default for DockerSettings {
     fn default() -> Self {
         let host = DockerHost::Socket("/var/run/docker.sock".into());
-        Self { host, tls: TlsSettings::default() }
+        Self { host, tls: TlsSettings::default(), helper_image: None }
     }
 }
 

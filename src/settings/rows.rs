@@ -332,6 +332,23 @@ pub static SETTINGS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "docker.helper_image",
+        expects: "an image with Ringbolt in it",
+        default: "the image that Ringbolt itself runs in",
+        about: "What helper containers are made of: they read and write a workload's volumes where it has no tools of its own.",
+        examples: &["ringbolt:local"],
+        mistakes: &[""],
+        reader: Reader::Plain(|settings, _, given| {
+            let image = given.text()?;
+            if image.is_empty() {
+                return Err("it is empty".to_owned());
+            }
+            settings.docker.helper_image = Some(image);
+            Ok(())
+        }),
+        ..ROW
+    },
+    Setting {
         key: "docker.tls.ca",
         expects: "an absolute path, or the text: `-----BEGIN CERTIFICATE-----…`",
         default: "none; public authorities are not trusted",

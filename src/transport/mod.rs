@@ -4,6 +4,7 @@
 //! It does not know what a command is for. [`Exited`] is made only where an exit code was read.
 
 mod docker_exec;
+mod docker_helper;
 mod limits;
 mod process;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use futures_util::future::BoxFuture;
 
 use docker_exec::DockerExec;
+use docker_helper::DockerHelper;
 pub use limits::{Limit, Limits, Stop, Stopper};
 pub use process::{Exited, Process, Stdin};
 
@@ -20,8 +22,10 @@ use crate::docker::{CUT_HINT, Docker, DockerError};
 use crate::model::{Command, ErrorKind, Explain, Place, Workload};
 
 /// Every way to run a command. The first one that reaches a workload is taken.
-pub static TRANSPORTS: &[Kind] =
-    &[Kind { name: "docker-exec", place: Place::Workload, open: DockerExec::open }];
+pub static TRANSPORTS: &[Kind] = &[
+    Kind { name: "docker-exec", place: Place::Workload, open: DockerExec::open },
+    Kind { name: "docker-helper", place: Place::Helper, open: DockerHelper::open },
+];
 
 /// One kind of transport.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct Way<'a> {
     pub workload: &'a Workload,
     /// Where `secret:NAME` is looked up.
     pub secrets: &'a Path,
+    /// The image of helper containers, if it is not that of our own container.
+    pub helper_image: Option<&'a str>,
     /// A random number by which the commands of one run are told apart from all others.
     pub run: u64,
     pub limits: &'a Limits,

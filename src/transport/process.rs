@@ -32,6 +32,11 @@ pub(super) trait Control: Send + Sync {
     /// Sends a signal to the command and everything it started. Returns how many of these
     /// processes are left.
     fn signal<'a>(&'a self, signal: &'a str) -> BoxFuture<'a, Result<u64, TransportError>>;
+
+    /// Removes what is still there of a command that has ended.
+    fn clear(&self) -> BoxFuture<'_, Result<(), DockerError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A command at work. End it with [`Process::finish`] or [`Process::abort`].
@@ -117,10 +122,12 @@ impl Process {
                 Err(TransportError::Cut { program, container })
             }
             Ok(Some(Some(code))) => {
+                self.control.clear().await?;
                 let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
                 Ok(Exited { program, container, image: self.image, code, stderr })
             }
             Ok(Some(None)) => {
+                self.control.clear().await?;
                 let stderr = String::from_utf8_lossy(&self.stderr).into_owned();
                 Err(TransportError::Vanished { program, container, stderr })
             }
@@ -151,7 +158,7 @@ impl Process {
             match end(control.as_ref(), signal).await {
                 Ok(0) => {
                     draining.abort();
-                    return Ok(());
+                    return Ok(control.clear().await?);
                 }
                 Ok(number) => left = number,
                 Err(error) => {
