@@ -55,6 +55,7 @@ impl App {
             stores: self.stores.clone(),
             rules: self.rules.clone(),
             secrets: self.settings.secrets.directory.clone(),
+            held: job::hold::folder(&self.settings.data_dir),
             helper_image: self.settings.docker.helper_image.clone(),
             identities: Identities::default(),
             stop,

@@ -30,6 +30,10 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
             Event::LeftoversSwept { removed } => {
                 printer.say(&format!("swept {} leftovers of an earlier crash", removed.len()));
             }
+            Event::HeldReleased { containers } => {
+                printer
+                    .say(&format!("let go on what a killed run held: {}", containers.join(", ")));
+            }
             Event::DumpStarted { source, part, expected } => {
                 let about = format!("dumping {source}/{part}");
                 *bar = begin(printer, about, *expected);

@@ -11,6 +11,7 @@ mod events;
 mod exec;
 mod handshake;
 mod helper;
+mod hold;
 mod tls;
 mod workloads;
 

@@ -93,8 +93,8 @@ pub trait Globals {
 }
 
 /// The labels that mean something to some engines only.
-pub const SPECIFIC: [&str; 7] =
-    ["databases", "user", "password", "path", "include", "exclude", "exclude-data"];
+pub const SPECIFIC: [&str; 8] =
+    ["databases", "user", "password", "path", "include", "exclude", "exclude-data", "hold"];
 
 /// An engine's fixed facts.
 #[derive(Debug)]

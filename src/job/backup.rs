@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::hold;
 use super::hook;
 use super::session::{self, Session};
 use super::{Context, Event, JobError, blocking, now, random};
@@ -49,7 +50,10 @@ pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
         report.failures.push((None, JobError::Panicked(panic.to_string())));
         report
     });
-    if let Err(error) = hook::after(context, plan).await {
+    if let Err(error) = hold::release(context, plan).await {
+        report.failures.push((None, error));
+    }
+    if let Err(error) = hook::after(context, plan, &report).await {
         report.failures.push((None, error));
     }
     report
@@ -74,18 +78,23 @@ impl Report {
         self.archives.iter().map(|manifest| manifest.stored.bytes).sum()
     }
 
-    /// What the history remembers of it.
-    pub fn end(&self, finished_at: Timestamp) -> End {
+    /// What failed, in one line.
+    pub fn error(&self) -> Option<String> {
         let said = |(part, error): &(Option<Part>, JobError)| match part {
             Some(part) => format!("{part}: {}", chain(error)),
             None => chain(error),
         };
         let failures: Vec<String> = self.failures.iter().map(said).collect();
+        (!failures.is_empty()).then(|| failures.join("; "))
+    }
+
+    /// What the history remembers of it.
+    pub fn end(&self, finished_at: Timestamp) -> End {
         let archives = &self.archives;
         End {
             finished_at,
             outcome: self.outcome(),
-            error: (!failures.is_empty()).then(|| failures.join("; ")),
+            error: self.error(),
             warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
             archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
             stored_bytes: self.stored_bytes(),
@@ -103,8 +112,12 @@ async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
             return report;
         }
     };
-    match hook::before(context, plan, &run.limits).await {
-        Ok(()) => run.record_all(&mut report, databases).await,
+    let held = match hook::before(context, plan, &run.limits).await {
+        Ok(()) => hold::hold(context, plan).await,
+        Err(error) => Err(error),
+    };
+    match held {
+        Ok(_held) => run.record_all(&mut report, databases).await,
         Err(error) => report.failures.push((None, error)),
     }
     report
@@ -116,6 +129,10 @@ async fn begin<'a>(
     plan: &'a Plan,
     trigger: Trigger,
 ) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
+    let containers = hold::release_left(context).await?;
+    if !containers.is_empty() {
+        (context.watcher)(&Event::HeldReleased { containers });
+    }
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };

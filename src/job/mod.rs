@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod cat;
 pub mod doctor;
+pub mod hold;
 mod hook;
 pub mod recipe;
 pub mod restore;
@@ -21,8 +22,8 @@ use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{Engine, EngineError};
 use crate::labels::Rules;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Part, Place, Plan, Problem, Slug, Sum, TableRows,
-    Workload,
+    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Slug, Sum,
+    TableRows, Workload,
 };
 use crate::pipeline::{Identities, PipelineError};
 use crate::settings::DockerSettings;
@@ -38,6 +39,8 @@ pub struct Context {
     pub rules: Arc<Rules>,
     /// Where `secret:NAME` is looked up.
     pub secrets: PathBuf,
+    /// Where it is marked which containers are held.
+    pub held: PathBuf,
     /// The image of helper containers, if it is not that of our own container.
     pub helper_image: Option<String>,
     /// What encrypted archives are read with.
@@ -84,6 +87,10 @@ pub enum Event {
     /// Leftovers of a crash were removed.
     LeftoversSwept {
         removed: Vec<String>,
+    },
+    /// Containers that a killed run had left held go on.
+    HeldReleased {
+        containers: Vec<String>,
     },
     /// `expected`: a guess at the plain size, for progress only.
     DumpStarted {
@@ -166,6 +173,12 @@ pub enum JobError {
     NoShell { program: &'static str, container: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
     UnknownEngine(String),
+    #[error("cannot mark in `{path}` that a container is held")]
+    Mark { path: PathBuf, source: std::io::Error },
+    #[error("container `{0}` is held by another run")]
+    HeldTwice(String),
+    #[error("container `{container}` is still held (`{hold}`)")]
+    StillHeld { container: String, hold: Hold, source: Box<DockerError> },
     #[error("the hook {when} the backup failed: {source}")]
     Hook { when: &'static str, source: TransportError },
     #[error("cannot write the dump out")]
@@ -254,6 +267,8 @@ impl Explain for JobError {
             Self::NotEmpty { .. } => Some(
                 "choose another name with `--database`, or empty that database first".to_owned(),
             ),
+            Self::Mark { .. } => Some("`data_dir` must be a folder that can be written".to_owned()),
+            Self::StillHeld { container, hold, .. } => Some(hold::advice(container, *hold)),
             Self::NoRole { .. } => Some(
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
             ),

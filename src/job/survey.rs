@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
+use super::hold;
 use super::session;
 use super::{Context, JobError, blocking};
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
@@ -53,7 +54,13 @@ pub struct StoreFinding {
 /// [`JobError::Docker`] if they cannot be listed.
 pub async fn fleet(context: &Context) -> Result<Fleet, JobError> {
     let rules = &context.rules;
-    let workloads = context.docker.workloads(rules.prefix.as_str(), &rules.containers()).await?;
+    let mut workloads =
+        context.docker.workloads(rules.prefix.as_str(), &rules.containers()).await?;
+    // What a run holds will go on; it is not missed meanwhile.
+    let held = hold::marks(&context.held);
+    for workload in &mut workloads {
+        workload.running |= held.contains(&workload.id);
+    }
     Ok(labels::resolve(rules, workloads))
 }
 

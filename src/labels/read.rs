@@ -12,7 +12,7 @@ use super::values::Encrypt;
 use super::{Rules, alias};
 use crate::engine::{self, Engine};
 use crate::model::{
-    Codec, Databases, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
+    Codec, Databases, Hold, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
     Workload, nearest,
 };
 use crate::settings::Policy;
@@ -44,6 +44,7 @@ pub(super) struct Draft {
     pub(super) priority: Option<Priority>,
     pub(super) after: BTreeSet<Slug>,
     pub(super) hooks: Hooks,
+    pub(super) hold: Option<Hold>,
 }
 
 impl Draft {
@@ -60,6 +61,7 @@ impl Draft {
             list(include),
             list(exclude),
             list(exclude_data),
+            self.hold.as_ref().map(ToString::to_string),
         ];
         let named = engine::SPECIFIC.into_iter().zip(said);
         named.filter_map(|(key, said)| Some((key, said?))).collect()

@@ -200,6 +200,7 @@ fn plan(
         priority: draft.priority.unwrap_or_default(),
         after: draft.after,
         hooks: draft.hooks,
+        hold: draft.hold,
         labels,
     })
 }

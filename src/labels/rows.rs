@@ -170,6 +170,20 @@ pub static LABELS: &[Label] = &[
         ..ROW
     },
     Label {
+        key: "hold",
+        expects: "`none`, `pause` or `stop`",
+        default: "`none`",
+        about: "What is done to the container while its files are read, so that they fit together. It goes on afterwards, whatever came of the backup.",
+        examples: &["none", "pause", "stop"],
+        mistakes: &["true", "Pause", "kill", ""],
+        shape: Shape::OneOf(&["none", "pause", "stop"]),
+        read: |draft, value, _| {
+            draft.hold = values::hold(value)?;
+            Ok(())
+        },
+        ..ROW
+    },
+    Label {
         key: "schedule",
         expects: "cron (5 or 6 fields), `@daily`…, `every 6h`, `once 2026-12-01T03:00`, `manual`",
         default: "`@daily`",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::{self, Engine};
 use crate::model::{
-    Codec, DatabaseName, Databases, Priority, Secret, SecretRef, Slug, nearest, units,
+    Codec, DatabaseName, Databases, Hold, Priority, Secret, SecretRef, Slug, nearest, units,
 };
 use crate::settings::Policy;
 
@@ -122,6 +122,13 @@ pub(super) fn priority(value: &str, policy: &Policy) -> Result<Priority, String>
             Err(format!("the operator's highest is `{}`", policy.priority))
         }
         priority => Ok(priority),
+    }
+}
+
+pub(super) fn hold(value: &str) -> Result<Option<Hold>, String> {
+    match value {
+        "none" => Ok(None),
+        _ => value.parse().map(Some).map_err(str::to_owned),
     }
 }
 

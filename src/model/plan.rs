@@ -43,6 +43,8 @@ pub struct Plan {
     /// Sources that must have finished first.
     pub after: BTreeSet<Slug>,
     pub hooks: Hooks,
+    /// What is done to the container while its files are read.
+    pub hold: Option<Hold>,
     /// The longest a whole run may take; `None`: no limit.
     pub timeout: Option<Duration>,
     /// The longest silence of a dump before it counts as hung.
@@ -98,6 +100,31 @@ pub struct Hooks {
     pub before: Option<Vec<String>>,
     /// Runs whatever came of the backup.
     pub after: Option<Vec<String>>,
+}
+
+/// How a container is kept from writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Pause,
+    Stop,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+impl FromStr for Hold {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = [Self::Pause, Self::Stop].into_iter().find(|hold| hold.to_string() == text);
+        found.ok_or("it is neither")
+    }
 }
 
 /// Who goes first when not all can.

@@ -5,6 +5,7 @@
 //! known on other floors.
 
 mod docker;
+mod docker_rows;
 mod given;
 mod rows;
 mod schema;

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::life::Connect;
 use super::words::{Event, Job};
 use crate::docker::{DockerError, Hint};
-use crate::job::{Context, JobError, survey};
+use crate::job::{self, Context, JobError, hold, survey};
 use crate::labels::Fleet;
 use crate::model::{Plan, Slug};
 
@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) enum Found {
     /// A connection, and everything that is labelled.
-    Listed { context: Context, fleet: Box<Fleet> },
+    Listed { context: Box<Context>, fleet: Box<Fleet> },
     /// Docker does not answer.
     Lost(JobError),
 }
@@ -68,6 +68,13 @@ async fn watch_docker(
             Ok(context) => context,
             Err(error) => return Some(error),
         };
+        match hold::release_left(&context).await {
+            Ok(containers) if !containers.is_empty() => {
+                (context.watcher)(&job::Event::HeldReleased { containers });
+            }
+            Ok(_) => {}
+            Err(error) => return Some(error),
+        }
         let mut hints = std::pin::pin!(context.docker.events());
         let changed = loop {
             let (fleet, changed_meanwhile) = match list(&context, &mut hints).await {
@@ -75,7 +82,7 @@ async fn watch_docker(
                 Err(error) => return Some(error),
             };
             *pause = FIRST_PAUSE;
-            found.send(Found::Listed { context: context.clone(), fleet }).await.ok()?;
+            found.send(Found::Listed { context: Box::new(context.clone()), fleet }).await.ok()?;
             let reconcile =
                 tokio::time::sleep(if changed_meanwhile { DEBOUNCE } else { RECONCILE });
             tokio::select! {

@@ -239,7 +239,7 @@ impl Life {
                     self.apply(Event::Known { successes });
                 }
                 // The state and the plans change together: what begins has a plan.
-                self.context = Some(context);
+                self.context = Some(*context);
                 self.plans = discover::plans(*fleet);
                 self.apply(event);
             }
