@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringbolt");
 /// What helper containers are made of, once [`helper_image`] has made it of the program under test.
-const HELPER_IMAGE: &str = concat!("ringbolt-spec/helper:", env!("CARGO_PKG_VERSION"));
+pub(crate) const HELPER_IMAGE: &str = concat!("ringbolt-spec/helper:", env!("CARGO_PKG_VERSION"));
 /// The PostgreSQL that tests use where the version does not matter.
 pub(crate) const POSTGRES: &str = "ringbolt-spec/postgres:15";
 /// Longer than anything takes on a slow machine; only a hang gets here.

@@ -6,9 +6,10 @@
 
 mod postgres;
 
-use ringbolt::engine::{self, Engine, Invalid};
+use ringbolt::engine::{self, Card, Engine, Invalid};
 use ringbolt::model::{Facts, Part};
 
+use crate::tidy::check_generated;
 use crate::world::{Server, World};
 
 /// One kind of server, as the suite needs it.
@@ -45,6 +46,21 @@ pub(crate) trait Subject {
     fn labels(&self) -> &'static [(&'static str, &'static str)] {
         &[]
     }
+}
+
+#[test]
+fn the_readme_s_table_is_this_table() {
+    let mut table = String::from(
+        "| engine | also | found by image | dumped by | restored in the suite on |\n|---|---|---|---|---|\n",
+    );
+    let list =
+        |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+    for engine in engine::ENGINES {
+        let Card { name, aliases, images, about, proven, .. } = engine.card();
+        let (aliases, images) = (list(aliases), list(images));
+        table.push_str(&format!("| `{name}` | {aliases} | {images} | {about} | {proven} |\n"));
+    }
+    check_generated("README.md", "<!-- engines -->", "<!-- /engines -->", &table);
 }
 
 fn start(world: &World, subject: &dyn Subject, name: &str, more: &[(&str, &str)]) -> Server {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::printer::Printer;
 use super::{CliError, LabelsCommand, Outcome, migrate};
-use crate::engine;
+use crate::engine::{self, Example};
 use crate::labels::{self, LABELS, Label};
 use crate::model::{Slug, nearest};
 
@@ -83,22 +83,30 @@ fn plain(text: &str) -> String {
 
 fn example(printer: &Printer, prefix: &str, engine: &str) -> Outcome {
     let found = engine::by_name(engine).ok_or_else(|| CliError::NoEngine(engine.to_owned()))?;
-    let service = found.card().example;
+    let Example { service, labels } = &found.card().example;
+    let own = labels.iter().map(|(key, value)| format!("\n      {prefix}.{key}: \"{value}\""));
+    let own: String = own.collect();
     let text = format!(
         r#"services:
   db:
 {service}
     labels:
-      {prefix}.enable: "true"
+      {prefix}.enable: "true"{own}
       {prefix}.schedule: "0 3 * * *"
       {prefix}.timezone: Europe/Berlin
       {prefix}.keep: last=7 daily=14 weekly=8 monthly=12
 
   ringbolt:
     image: ringbolt:local
+    restart: unless-stopped
     volumes:
       - /var/run/docker.sock:/var/run/docker.sock
-      - ./backups:/backups"#
+      - ./backups:/backups
+      - state:/var/lib/ringbolt
+
+volumes:
+  data:
+  state:"#
     );
     printer.line(&text)?;
     Ok(Ok(()))

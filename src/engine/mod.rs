@@ -118,8 +118,20 @@ pub struct Card {
     pub renames: bool,
     /// Whether an empty database of another encoding cannot hold what the dump holds.
     pub fixed_encoding: bool,
-    /// What a Compose file says of a service of this kind, to begin with.
-    pub example: &'static str,
+    /// How it is dumped, in a line for people.
+    pub about: &'static str,
+    /// The servers that the suite restores it on.
+    pub proven: &'static str,
+    pub example: Example,
+}
+
+/// What a Compose file says of a service of this kind, to begin with. Its data is in the volume `data`.
+#[derive(Debug)]
+pub struct Example {
+    /// Image, environment and volumes.
+    pub service: &'static str,
+    /// Labels that it needs beside the common ones.
+    pub labels: &'static [(&'static str, &'static str)],
 }
 
 /// A format in which an engine dumps.

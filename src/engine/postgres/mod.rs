@@ -10,7 +10,7 @@ mod sql;
 mod text;
 
 use super::{
-    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Format, Globals,
+    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
     GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
@@ -40,10 +40,17 @@ static CARD: Card = Card {
     whole: None,
     renames: true,
     fixed_encoding: true,
-    example: "    image: postgres:17
+    about: "`pg_dump`, one snapshot each; exact rows and large objects counted",
+    proven: "PostgreSQL 15, 17, 18",
+    example: Example {
+        service: "    image: postgres:17
     environment:
       POSTGRES_DB: shop
-      POSTGRES_PASSWORD: change-me",
+      POSTGRES_PASSWORD: change-me
+    volumes:
+      - data:/var/lib/postgresql/data",
+        labels: &[],
+    },
 };
 
 /// The first version that knows other locale providers than libc.

@@ -1,5 +1,7 @@
 //! Examples: each Compose file is read with the real label parser, and the demonstration runs.
 
+mod engines;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
