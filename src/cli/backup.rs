@@ -1,6 +1,6 @@
 //! `backup`: runs the jobs now and reports each source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
 use crate::model::units::{Bytes, span};
-use crate::model::{ErrorKind, Explain as _, Plan, Problem, Slug, Trigger, chain};
+use crate::model::{ErrorKind, Explain as _, Part, Plan, Problem, Slug, Trigger, chain};
 use crate::transport::Stop;
 
 #[derive(Serialize)]
@@ -40,6 +40,7 @@ struct ArchiveJson<'a> {
     plain_bytes: u64,
     stored_bytes: u64,
     rows: u64,
+    counts: &'a BTreeMap<String, u64>,
     warnings: &'a [String],
 }
 
@@ -148,7 +149,8 @@ fn print(printer: &Printer, reports: &[Report], problems: &[Problem]) -> Result<
         return printer.data(&BackupJson { sources, problems });
     }
     let rows = reports.iter().flat_map(|report| &report.archives).map(row).collect();
-    Ok(printer.table(["SOURCE", "DATABASE", "ARCHIVE", "PLAIN", "STORED", "ROWS", "TOOK"], rows)?)
+    Ok(printer
+        .table(["SOURCE", "DATABASE", "ARCHIVE", "PLAIN", "STORED", "HOLDS", "TOOK"], rows)?)
 }
 
 fn row(manifest: &Manifest) -> [String; 7] {
@@ -159,7 +161,10 @@ fn row(manifest: &Manifest) -> [String; 7] {
         manifest.id.to_string(),
         Bytes(manifest.plain.bytes).to_string(),
         Bytes(manifest.stored.bytes).to_string(),
-        manifest.facts.rows().to_string(),
+        match manifest.part {
+            Part::Globals => "-".to_owned(),
+            Part::Database(_) => manifest.facts.to_string(),
+        },
         span(took.unsigned_abs()),
     ]
 }
@@ -190,6 +195,7 @@ fn archive_json(manifest: &Manifest) -> ArchiveJson<'_> {
         plain_bytes: manifest.plain.bytes,
         stored_bytes: manifest.stored.bytes,
         rows: manifest.facts.rows(),
+        counts: &manifest.facts.counts,
         warnings: &manifest.warnings,
     }
 }

@@ -1,5 +1,7 @@
 //! `list`, `show`, `verify`: what is in the store and what is known of it. None of them needs Docker.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::printer::Printer;
@@ -25,6 +27,7 @@ struct ArchiveJson<'a> {
     plain_bytes: u64,
     stored_bytes: u64,
     rows: u64,
+    counts: &'a BTreeMap<String, u64>,
     encrypted: bool,
     recipients: &'a [String],
     proof: &'static str,
@@ -110,6 +113,7 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
         plain_bytes: manifest.plain.bytes,
         stored_bytes: manifest.stored.bytes,
         rows: manifest.facts.rows(),
+        counts: &manifest.facts.counts,
         encrypted: manifest.encrypted(),
         recipients: &manifest.recipients,
         proof: archive.proof.word(),
