@@ -5,6 +5,7 @@
 //! matches on an engine's name.
 
 pub mod postgres;
+pub mod tar;
 mod tool;
 
 use std::fmt::Debug;
