@@ -35,7 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("age", &["src/pipeline/encrypt.rs"]),
     ("base64", &["src/pipeline/encrypt.rs"]),
     ("zstd", &["src/pipeline/compress.rs"]),
-    ("flate2", &["src/pipeline/compress.rs"]),
+    ("flate2", &["src/pipeline/compress.rs", "src/engine/influxdb/"]),
     ("sha2", &["src/pipeline/digest.rs"]),
     ("figment", &["src/settings/"]),
     ("croner", &["src/schedule/"]),

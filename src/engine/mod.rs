@@ -4,6 +4,7 @@
 //! A new engine is one file (or folder) here and one line in [`ENGINES`]. Nothing else in the house
 //! matches on an engine's name.
 
+pub mod influxdb;
 pub mod postgres;
 pub mod tar;
 mod tool;
@@ -18,7 +19,7 @@ use crate::model::{
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
-pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres];
+pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres, &influxdb::InfluxDb];
 
 /// One kind of database.
 pub trait Engine: Debug + Send + Sync {
