@@ -5,6 +5,7 @@
 //! there, and archives with a flipped byte are refused, and nothing is left behind.
 
 mod influxdb;
+mod mongodb;
 mod postgres;
 
 use ringbolt::engine::{self, Card, Engine, Invalid};

@@ -205,7 +205,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
         None => true,
     });
     let bytes = |answer: &survey::Answer| {
-        let own = answer.server.databases.iter().filter(|own| plan.databases.has(&own.name));
+        let own = answer.server.databases.iter().filter(|own| answer.databases.contains(&own.name));
         own.map(|database| database.bytes).sum()
     };
     SourceJson {
@@ -254,7 +254,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
 fn databases(plan: &Plan, answer: Option<&survey::Answer>) -> Vec<String> {
     match (&plan.databases, answer) {
         (Databases::All, Some(answer)) => {
-            answer.server.databases.iter().map(|database| database.name.to_string()).collect()
+            answer.databases.iter().map(ToString::to_string).collect()
         }
         (Databases::Named(names), _) => names.iter().map(ToString::to_string).collect(),
         (Databases::All, None) => vec!["*".to_owned()],

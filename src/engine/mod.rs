@@ -5,6 +5,7 @@
 //! matches on an engine's name.
 
 pub mod influxdb;
+pub mod mongodb;
 pub mod postgres;
 pub mod tar;
 mod tool;
@@ -19,7 +20,7 @@ use crate::model::{
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
-pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres, &influxdb::InfluxDb];
+pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres, &mongodb::Mongodb, &influxdb::InfluxDb];
 
 /// One kind of database.
 pub trait Engine: Debug + Send + Sync {
@@ -42,6 +43,12 @@ pub trait Engine: Debug + Send + Sync {
     /// Reads the answer. A tool that is not there makes no error of it: who only wants the server
     /// does not need the tool.
     fn read_probe(&self, answer: &[u8]) -> Result<Probed, EngineError>;
+
+    /// What `databases=*` stands for: each database by itself, unless one dump of all is worth more. An
+    /// engine whose labels say where its data is adds what is not there; to dump that fails, and says why.
+    fn wanted(&self, _access: &Access, server: &Server) -> Vec<DatabaseName> {
+        server.databases.iter().map(|database| database.name.clone()).collect()
+    }
 
     /// Describes the dump of one part.
     fn dump(&self, access: &Access, part: &Part, scope: &Scope, server: &Server) -> Dump;

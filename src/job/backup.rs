@@ -147,8 +147,7 @@ async fn begin<'a>(
     let tool_version = session.tool()?;
     let host = context.docker.host_name().await;
     let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host };
-    let found = run.session.server.databases.iter().map(|database| database.name.clone());
-    let databases: Vec<DatabaseName> = found.filter(|name| plan.databases.has(name)).collect();
+    let databases = run.session.databases(&Access::of(plan), &plan.databases);
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
     }

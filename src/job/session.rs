@@ -3,7 +3,7 @@
 
 use super::{Context, JobError, advised, now};
 use crate::engine::{Access, Engine, Probed, ToolError};
-use crate::model::{Place, Server, Workload};
+use crate::model::{DatabaseName, Databases, Place, Server, Workload};
 use crate::transport::{self, Failure, Limits, Transport, TransportError};
 
 /// A server that answered.
@@ -56,6 +56,18 @@ async fn ask(
 }
 
 impl Session {
+    /// The databases that are there of those that are wanted.
+    pub(super) fn databases(&self, access: &Access<'_>, wanted: &Databases) -> Vec<DatabaseName> {
+        match wanted {
+            Databases::All => self.engine.wanted(access, &self.server),
+            Databases::Named(names) => {
+                let there =
+                    |name: &&DatabaseName| self.server.databases.iter().any(|d| d.name == **name);
+                names.iter().filter(there).cloned().collect()
+            }
+        }
+    }
+
     /// The version of the tool that dumps. Without its tool, a dump need not begin: it failed in the
     /// container like any other command.
     pub(super) fn tool(&self) -> Result<String, JobError> {

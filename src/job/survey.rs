@@ -12,7 +12,7 @@ use super::{Context, JobError, blocking};
 use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
 use crate::engine::Access;
 use crate::labels::{self, Fleet};
-use crate::model::{ArchiveId, Databases, Part, Plan, Server, Slug};
+use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
 use crate::pipeline::{PipelineError, Recipients};
 use crate::retention::{self, Candidate, Decision, State};
 use crate::store::{Probe, Store, Stores};
@@ -37,6 +37,8 @@ pub struct Finding {
 pub struct Answer {
     pub server: Server,
     pub tool_version: String,
+    /// Those that would be in a backup.
+    pub databases: Vec<DatabaseName>,
 }
 
 /// What is known of a store after trying it.
@@ -95,6 +97,7 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     let session =
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
+    let databases = session.databases(&Access::of(plan), &plan.databases);
     let server = session.server;
     if let Databases::Named(names) = &plan.databases {
         let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
@@ -102,10 +105,10 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
             return Err(JobError::NoDatabase { name: name.clone(), found });
         }
     }
-    if plan.databases == Databases::All && server.databases.is_empty() {
+    if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
     }
-    Ok(Answer { server, tool_version })
+    Ok(Answer { server, tool_version, databases })
 }
 
 /// Finds out of every store whether it could be written, and what it holds.
