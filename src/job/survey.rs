@@ -99,13 +99,15 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     let tool_version = session.tool()?;
     let databases = session.databases(&Access::of(plan), &plan.databases);
     let server = session.server;
-    if let Databases::Named(names) = &plan.databases {
-        let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
-        if let Some(name) = names.iter().find(|name| !found.contains(name)) {
-            return Err(JobError::NoDatabase { name: name.clone(), found });
-        }
+    let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
+    let wanted = match &plan.databases {
+        Databases::All => &databases,
+        Databases::Named(names) => names,
+    };
+    if let Some(name) = wanted.iter().find(|name| !found.contains(name)) {
+        return Err(JobError::NoDatabase { name: name.clone(), found });
     }
-    if plan.databases == Databases::All && databases.is_empty() {
+    if databases.is_empty() {
         return Err(JobError::NoDatabases);
     }
     Ok(Answer { server, tool_version, databases })

@@ -140,7 +140,7 @@ if (!found.ok) throw new Error(found.errmsg);
 var answer = {version: db.version(), set: self.setName || null, databases: [], users: []};
 for (var i = 0; i < found.databases.length; i++) {
   var own = found.databases[i];
-  answer.databases.push({name: own.name, bytes: Number(own.sizeOnDisk || 0)});
+  answer.databases.push({name: own.name, bytes: Math.max(0, Math.round(Number(own.sizeOnDisk || 0)))});
 }
 try {
   var users = db.getSiblingDB('admin').getCollection('system.users').find({}, {_id: 1});
@@ -240,7 +240,7 @@ struct ProbeAnswer {
 #[derive(Deserialize)]
 struct DatabaseAnswer {
     name: DatabaseName,
-    bytes: f64,
+    bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -313,7 +313,7 @@ pub(super) fn read_probe(answer: &[u8]) -> Result<Probed, EngineError> {
     let said: ProbeAnswer = serde_json::from_str(said).map_err(EngineError::Answer)?;
     let database = |found: &DatabaseAnswer| Database {
         // Sizes are whole numbers that `mongosh` gives as doubles.
-        bytes: found.bytes.max(0.0) as u64,
+        bytes: found.bytes,
         ..Database::named(found.name.clone())
     };
     let own = said.databases.iter().filter(|found| !SYSTEM.contains(&found.name.as_str()));

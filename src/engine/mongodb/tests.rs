@@ -23,9 +23,9 @@ fn server(set: Option<&str>, users: Option<&[&str]>) -> Server {
         "version": "7.0.14",
         "set": set,
         "databases": [
-            {"name": "admin", "bytes": 1.0},
-            {"name": "shop", "bytes": 40960.0},
-            {"name": "local", "bytes": 1.0},
+            {"name": "admin", "bytes": 1},
+            {"name": "shop", "bytes": 40960},
+            {"name": "local", "bytes": 1},
         ],
         "users": users,
     });
