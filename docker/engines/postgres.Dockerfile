@@ -1,9 +1,11 @@
 # PostgreSQL from Debian's packages, with the surface of the official image.
 ARG BASE
-FROM ${BASE}
-ARG MAJOR
-ENV PG_MAJOR=${MAJOR} PGDATA=/var/lib/postgresql/data LANG=C.UTF-8 \
-    PATH=/usr/local/bin:/usr/lib/postgresql/${MAJOR}/bin:/usr/sbin:/usr/bin:/sbin:/bin
+FROM ${BASE} AS postgres
+ARG PACKAGES
+RUN keep-only ${PACKAGES}
+ARG TAG
+ENV PG_MAJOR=${TAG} PGDATA=/var/lib/postgresql/data LANG=C.UTF-8 \
+    PATH=/usr/local/bin:/usr/lib/postgresql/${TAG}/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY postgres.sh /usr/local/bin/docker-entrypoint.sh
 RUN chmod 0755 /usr/local/bin/docker-entrypoint.sh \
  && mkdir -p /docker-entrypoint-initdb.d "$PGDATA" /var/run/postgresql \
