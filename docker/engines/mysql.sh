@@ -12,7 +12,7 @@
 # scripts; it listens on the socket, as in the official images.
 #
 # Ready when: `mariadb-admin --host=127.0.0.1 ping` (`mysqladmin --host=127.0.0.1 ping`) ends with 0.
-# It needs no password.
+# It needs no password, but an account that may come from there, as root may by default.
 set -eu
 
 if command -v mariadbd >/dev/null; then
