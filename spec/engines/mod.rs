@@ -6,6 +6,7 @@
 
 mod influxdb;
 mod mongodb;
+mod mysql;
 mod postgres;
 
 use ringbolt::engine::{self, Card, Engine, Invalid};

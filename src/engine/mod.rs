@@ -6,6 +6,7 @@
 
 pub mod influxdb;
 pub mod mongodb;
+pub mod mysql;
 pub mod postgres;
 pub mod tar;
 mod tool;
@@ -20,7 +21,8 @@ use crate::model::{
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
-pub static ENGINES: &[&dyn Engine] = &[&postgres::Postgres, &mongodb::Mongodb, &influxdb::InfluxDb];
+pub static ENGINES: &[&dyn Engine] =
+    &[&postgres::Postgres, &mysql::MYSQL, &mysql::MARIADB, &mongodb::Mongodb, &influxdb::InfluxDb];
 
 /// One kind of database.
 pub trait Engine: Debug + Send + Sync {

@@ -50,6 +50,9 @@ pub struct Database {
     /// Size on the server's disk, an estimate for progress only.
     #[serde(skip)]
     pub bytes: u64,
+    /// What a dump of it cannot hold, in words for the operator.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 impl Database {
@@ -68,6 +71,7 @@ impl Database {
             settings: Vec::new(),
             grants: None,
             bytes: 0,
+            notes: Vec::new(),
         }
     }
 }
@@ -81,7 +85,8 @@ pub struct DatabaseSetting {
     pub value: String,
 }
 
-/// A privilege on the database itself.
+/// A privilege on the database itself, or on something in it: `SELECT (`name`) ON `parent``. The word
+/// `DEFINER` is for in whose name something in it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {

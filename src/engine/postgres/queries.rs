@@ -111,6 +111,7 @@ pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, En
         settings: database.settings.unwrap_or_default(),
         grants: database.grants,
         bytes: database.bytes.unwrap_or_default(),
+        notes: Vec::new(),
     };
     let server = Server {
         version: answer.version,
@@ -249,6 +250,7 @@ mod tests {
                 grantable: false,
             }]),
             bytes: 0,
+            notes: Vec::new(),
         };
         let script = settle(&"b".parse().unwrap(), &"c\"d".parse().unwrap(), &like);
         assert_eq!(
