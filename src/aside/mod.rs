@@ -4,10 +4,23 @@
 //! It talks by its input, its output and its exit code alone, like any other engine's tool. It knows
 //! neither settings nor Docker nor a store.
 
+mod files;
+mod volumes;
+
 use std::io::{Read, Write};
 
+pub use files::FilesError;
+
 /// Every command there is.
-pub static ASIDES: &[Aside] = &[];
+pub static ASIDES: &[Aside] = &[
+    Aside { name: "files-probe", run: files::probe },
+    Aside { name: "files-dump", run: files::dump },
+    Aside { name: "files-load", run: files::load },
+    Aside { name: "files-settle", run: files::settle },
+    Aside { name: "files-discard", run: files::discard },
+    Aside { name: "files-count", run: files::count },
+    Aside { name: "files-facts", run: files::facts },
+];
 
 /// One command.
 #[derive(Debug)]
@@ -30,6 +43,10 @@ pub enum AsideError {
     File { act: &'static str, path: String, source: std::io::Error },
     #[error("cannot pass it on")]
     Pipe(#[source] std::io::Error),
+    #[error("`{0}` is on no volume of the container")]
+    NoVolume(String),
+    #[error(transparent)]
+    Files(#[from] FilesError),
 }
 
 /// Runs a command by its name.

@@ -4,6 +4,7 @@
 //! A new engine is one file (or folder) here and one line in [`ENGINES`]. Nothing else in the house
 //! matches on an engine's name.
 
+pub mod files;
 pub mod influxdb;
 pub mod mongodb;
 pub mod mysql;
@@ -21,8 +22,14 @@ use crate::model::{
 };
 
 /// Every engine Ringbolt knows. The factory is a look-up here: [`by_name`], [`by_image`].
-pub static ENGINES: &[&dyn Engine] =
-    &[&postgres::Postgres, &mysql::MYSQL, &mysql::MARIADB, &mongodb::Mongodb, &influxdb::InfluxDb];
+pub static ENGINES: &[&dyn Engine] = &[
+    &postgres::Postgres,
+    &mysql::MYSQL,
+    &mysql::MARIADB,
+    &mongodb::Mongodb,
+    &influxdb::InfluxDb,
+    &files::Files,
+];
 
 /// One kind of database.
 pub trait Engine: Debug + Send + Sync {
