@@ -68,6 +68,11 @@ pub trait Engine: Debug + Send + Sync {
     /// Describes how a dump of a database is put back.
     fn restore(&self, access: &Access, to: &Destination) -> Restore;
 
+    /// The longest name of a database, in bytes.
+    fn longest_name(&self) -> usize {
+        63
+    }
+
     /// What belongs to the server and to no database, if the engine can dump that.
     fn globals(&self) -> Option<&dyn Globals> {
         None

@@ -118,7 +118,7 @@ impl Into<'_> {
         let there = self.session.server.databases.iter().find(|database| database.name == name);
         let card = engine.card();
         let staged = match there {
-            None if card.renames => staged_name(&name, random()),
+            None if card.renames => staged_name(&name, engine.longest_name(), random()),
             _ => name.clone(),
         };
         let (format, major) = (&*archive.manifest.format, self.session.server.major);
@@ -301,11 +301,10 @@ fn needed_roles(like: &Database) -> impl Iterator<Item = &str> {
 }
 
 /// A name for a database that is being filled: recognisable, unique, and short enough.
-fn staged_name(name: &DatabaseName, random: u64) -> DatabaseName {
-    const LONGEST: usize = 63;
+fn staged_name(name: &DatabaseName, longest: usize, random: u64) -> DatabaseName {
     let suffix = format!("_ringbolt_{:08x}", random >> 32);
     let mut stem = name.as_str();
-    while stem.len() + suffix.len() > LONGEST {
+    while stem.len() + suffix.len() > longest {
         let mut characters = stem.chars();
         characters.next_back();
         stem = characters.as_str();
