@@ -133,12 +133,7 @@ impl Into<'_> {
             };
             return match filled.await {
                 Ok(facts) => Ok(Restored::Database { name, facts }),
-                Err(cause) => match self.discard(&restore.discard).await {
-                    Err(JobError::Transport(source)) => {
-                        Err(JobError::LeftBehind { cause: Box::new(cause), source })
-                    }
-                    _ => Err(cause),
-                },
+                Err(cause) => Err(self.take_back(cause, &restore.discard).await),
             };
         };
         let answer = self.answer(&engine.count_objects(access, &name)).await?;
@@ -154,10 +149,24 @@ impl Into<'_> {
             self.step(restore.settle.as_ref()).await?;
             Ok(facts)
         };
-        // It is somebody else's database, so it is not dropped; but what is in it now is said.
         match filled.await {
             Ok(facts) => Ok(Restored::Database { name, facts }),
+            // What is there always, like all of a server, can be made empty again.
+            Err(cause) if card.whole.is_some() => {
+                Err(self.take_back(cause, &restore.discard).await)
+            }
+            // It is somebody else's database, so it is not dropped; but what is in it now is said.
             Err(cause) => Err(JobError::HalfFilled { cause: Box::new(cause), name }),
+        }
+    }
+
+    /// Removes what a failed restore left, and says why it failed.
+    async fn take_back(&self, cause: JobError, discard: &Command) -> JobError {
+        match self.discard(discard).await {
+            Err(JobError::Transport(source)) => {
+                JobError::LeftBehind { cause: Box::new(cause), source }
+            }
+            _ => cause,
         }
     }
 
