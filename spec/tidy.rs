@@ -37,6 +37,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("zstd", &["src/pipeline/compress.rs"]),
     ("flate2", &["src/pipeline/compress.rs", "src/engine/influxdb/"]),
     ("sha2", &["src/pipeline/digest.rs"]),
+    ("crc", &["src/engine/redis/rdb.rs"]),
     ("figment", &["src/settings/"]),
     ("croner", &["src/schedule/"]),
     ("strsim", &["src/model/problem.rs", "src/schedule/zone.rs"]),

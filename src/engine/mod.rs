@@ -10,6 +10,7 @@ pub mod mongodb;
 pub mod mysql;
 pub mod postgres;
 pub mod tar;
+pub mod redis;
 mod tool;
 
 use std::fmt::Debug;
@@ -27,6 +28,7 @@ pub static ENGINES: &[&dyn Engine] = &[
     &mysql::MYSQL,
     &mysql::MARIADB,
     &mongodb::Mongodb,
+    &redis::Redis,
     &influxdb::InfluxDb,
     &files::Files,
 ];

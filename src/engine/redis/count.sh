@@ -1,0 +1,3 @@
+inform
+count
+echo "$total"
