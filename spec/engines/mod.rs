@@ -8,6 +8,7 @@ mod influxdb;
 mod mongodb;
 mod mysql;
 mod postgres;
+mod redis;
 
 use ringbolt::engine::{self, Card, Engine, Invalid};
 use ringbolt::model::{Facts, Part};
