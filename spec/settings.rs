@@ -54,6 +54,9 @@ fn beside(flag: &str) -> &'static [&'static str] {
     ];
     match flag.starts_with("docker.tls.") {
         true => ALL,
+        false if flag.starts_with("engines.") => {
+            &["engines.own.dump=dump", "engines.own.empty=true"]
+        }
         false if flag.contains("=https://") => &ALL[1..],
         false => &[],
     }

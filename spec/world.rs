@@ -21,8 +21,8 @@ pub(crate) struct World {
     pub(crate) folder: PathBuf,
     /// `unix://…`; a test may put a proxy of its own here.
     pub(crate) docker_host: Option<String>,
-    /// Whether helper containers can be made.
-    helper: bool,
+    /// Variables with further settings.
+    pub(crate) settings: Vec<(&'static str, &'static str)>,
 }
 
 pub(crate) struct Server {
@@ -43,14 +43,14 @@ impl World {
         let prefix = format!("spec-{:016x}", getrandom::u64().unwrap());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&prefix);
         std::fs::create_dir_all(&folder).unwrap();
-        Self { prefix, folder, docker_host: None, helper: false }
+        Self { prefix, folder, docker_host: None, settings: Vec::new() }
     }
 
     /// A world in which helper containers can be made.
     pub(crate) fn with_helper() -> Self {
         helper_image();
         let mut world = Self::new();
-        world.helper = true;
+        world.settings.push(("RINGBOLT_DOCKER__HELPER_IMAGE", HELPER_IMAGE));
         world
     }
 
@@ -132,9 +132,7 @@ impl World {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RINGBOLT_LABELS__PREFIX", &self.prefix)
             .env("RINGBOLT_STORES__LOCAL__URL", format!("file://{}", self.store().display()));
-        if self.helper {
-            command.env("RINGBOLT_DOCKER__HELPER_IMAGE", HELPER_IMAGE);
-        }
+        command.envs(self.settings.iter().copied());
         if let Some(host) = &self.docker_host {
             command.env("RINGBOLT_DOCKER__HOST", host);
         }

@@ -4,6 +4,7 @@
 //! dump → restore → the same; dumps that are cut anywhere, tools that lie, that fail late or are not
 //! there, and archives with a flipped byte are refused, and nothing is left behind.
 
+pub(crate) mod custom;
 mod influxdb;
 mod mongodb;
 mod mysql;

@@ -6,6 +6,7 @@
 
 pub mod files;
 pub mod influxdb;
+pub mod custom;
 pub mod mongodb;
 pub mod mysql;
 pub mod postgres;

@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 
 use super::rows::LABELS;
 use super::table::Label;
-use super::values::Encrypt;
+use super::values::{Encrypt, EngineChoice};
 use super::{Rules, alias};
-use crate::engine::{self, Engine};
+use crate::engine;
 use crate::model::{
     Codec, Databases, Hold, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
     Workload, nearest,
@@ -24,7 +24,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
     pub(super) enable: Option<bool>,
-    pub(super) engine: Option<&'static dyn Engine>,
+    pub(super) engine: Option<EngineChoice>,
     pub(super) name: Option<Slug>,
     pub(super) databases: Option<Databases>,
     pub(super) user: Option<String>,

@@ -10,8 +10,8 @@ use super::Rules;
 use super::order::{check_names, check_order, in_order};
 use super::read::{Draft, Job, jobs};
 use super::rows::LABELS;
-use super::values::Encrypt;
-use crate::engine::{self, Access, Engine};
+use super::values::{Encrypt, EngineChoice};
+use crate::engine::{self, Access, Engine, custom};
 use crate::model::{Codec, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
 
 const STALL: Duration = Duration::from_mins(15);
@@ -217,7 +217,21 @@ fn find_engine(
     workload: &Workload,
     problems: &mut Vec<Problem>,
 ) -> Option<&'static dyn Engine> {
-    let found = draft.engine.or_else(|| engine::by_image(&workload.image));
+    let found = match &draft.engine {
+        None => engine::by_image(&workload.image),
+        Some(EngineChoice::Ours(engine)) => Some(*engine),
+        Some(EngineChoice::Custom(name)) => {
+            let value = format!("{}{name}", custom::PREFIX);
+            let found = rules.engine(&value);
+            if found.is_none() {
+                let message = format!("the operator defines no engine `{name}`");
+                let near = nearest(name.as_str(), rules.engines.keys().map(Slug::as_str));
+                let near = near.map(|near| format!("{}{near}", custom::PREFIX));
+                problems.push(wrong(rules, workload, "engine", &value, message).suggest(near));
+            }
+            return found;
+        }
+    };
     if found.is_none() && !told(problems, rules, "engine") {
         let message = format!("its image `{}` does not tell its engine", workload.image);
         let suggestion = format!("{}.engine={}", rules.prefix, engine::names()[0]);

@@ -29,11 +29,20 @@ pub static LABELS: &[Label] = &[
     },
     Label {
         key: "engine",
-        expects: "`postgres` (or `postgresql`)",
+        expects: "`postgres` (or `postgresql`), `mongodb` (or `mongo`), or `custom:<name>`, which the settings define",
         default: "detected from the image's name",
         about: "The kind of database.",
-        examples: &["postgres", "postgresql"],
-        mistakes: &["postgrse", "Postgres", "oracle", "custom:own", ""],
+        examples: &["postgres", "postgresql", "mongodb", "mongo"],
+        mistakes: &[
+            "postgrse",
+            "Postgres",
+            "oracle",
+            "custom:own",
+            "custom:",
+            "custom:sh -c id",
+            "custom",
+            "",
+        ],
         shape: Shape::Engine,
         read: |draft, value, _| {
             draft.engine = Some(values::engine(value)?);

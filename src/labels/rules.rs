@@ -6,6 +6,7 @@ use super::fixed::{self, Fixed};
 use super::read::{Draft, read_value};
 use super::rows::LABELS;
 use super::values::Encrypt;
+use crate::engine::custom::{self, Definition};
 use crate::engine::{self, Engine};
 use crate::model::{Problem, Slug, nearest};
 use crate::settings::{Policy, Settings};
@@ -24,6 +25,8 @@ pub struct Rules {
     pub(super) recipients: Vec<String>,
     pub(super) groups: BTreeMap<Slug, Vec<String>>,
     pub(super) fixed: Vec<Fixed>,
+    /// The operator's own engines, by the name that follows `custom:`.
+    pub(super) engines: BTreeMap<Slug, &'static dyn Engine>,
 }
 
 impl Rules {
@@ -66,6 +69,7 @@ impl Rules {
             recipients: settings.encryption.recipients.clone(),
             groups: groups.clone(),
             fixed: fixed::all(settings),
+            engines: engines(settings),
         };
         for fixed in &rules.fixed {
             problems.extend(fixed.check(&rules));
@@ -75,13 +79,35 @@ impl Rules {
 
     /// The engine with this name, as a plan or a manifest says it.
     pub fn engine(&self, name: &str) -> Option<&'static dyn Engine> {
-        engine::by_name(name)
+        match name.strip_prefix(custom::PREFIX) {
+            Some(own) => {
+                self.engines.iter().find(|(name, _)| name.as_str() == own).map(|(_, own)| *own)
+            }
+            None => engine::by_name(name),
+        }
     }
 
     /// The containers that the settings name, labelled or not.
     pub fn containers(&self) -> BTreeSet<&str> {
         self.fixed.iter().map(Fixed::container).collect()
     }
+}
+
+fn engines(settings: &Settings) -> BTreeMap<Slug, &'static dyn Engine> {
+    let made = settings.engines.iter().map(|(name, own)| {
+        let definition = Definition {
+            name: name.to_string(),
+            dump: own.dump.clone(),
+            restore: own.restore.clone(),
+            empty: own.empty.clone(),
+            version: own.version.clone(),
+            begins_with: own.begins_with.clone(),
+            ends_with: own.ends_with.clone(),
+            extension: own.extension.clone().unwrap_or_else(|| "dump".to_owned()),
+        };
+        (name.clone(), custom::engine(&definition))
+    });
+    made.collect()
 }
 
 /// What the operator says is not bound by what the operator lets labels say.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::rows::LABELS;
 use super::table::{Label, Shape};
-use crate::engine;
+use crate::engine::{self, custom};
 
 /// A JSON Schema (2020-12) that checks our labels in a Compose file, and nothing else of it.
 pub fn schema(prefix: &str) -> Value {
@@ -58,7 +58,12 @@ fn value(label: &Label) -> Value {
     let mut schema = match label.shape {
         Shape::Text => json!({ "type": "string" }),
         Shape::OneOf(values) => one_of(values.iter().copied()),
-        Shape::Engine => one_of(engine::names().into_iter()),
+        Shape::Engine => {
+            let mut known = one_of(engine::names().into_iter());
+            let own = format!("^{}[A-Za-z0-9][A-Za-z0-9._-]*$", custom::PREFIX);
+            known["anyOf"].as_array_mut().expect("it is a list").push(json!({ "pattern": own }));
+            known
+        }
         // Compose lets people write numbers and `true` without quotes.
         Shape::Pattern(pattern) => json!({
             "type": ["string", "number", "boolean"],

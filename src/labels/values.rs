@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, custom};
 use crate::model::{
     Codec, DatabaseName, Databases, Hold, Priority, Secret, SecretRef, Slug, nearest, units,
 };
@@ -17,6 +17,14 @@ pub(super) enum Encrypt {
     Groups(Vec<Slug>),
 }
 
+/// Which engine, as a label says it.
+#[derive(Debug, Clone)]
+pub(super) enum EngineChoice {
+    Ours(&'static dyn Engine),
+    /// One of the operator's own. A label brings its name and never a command.
+    Custom(Slug),
+}
+
 pub(super) fn flag(value: &str) -> Result<bool, String> {
     match value {
         "true" => Ok(true),
@@ -25,11 +33,12 @@ pub(super) fn flag(value: &str) -> Result<bool, String> {
     }
 }
 
-pub(super) fn engine(value: &str) -> Result<&'static dyn Engine, String> {
-    if let Some(own) = value.strip_prefix("custom:") {
-        return Err(format!("the operator defines no engine `{own}`"));
+/// An engine: one of ours, or the name of one that the operator may have defined.
+pub(super) fn engine(value: &str) -> Result<EngineChoice, String> {
+    if let Some(own) = value.strip_prefix(custom::PREFIX) {
+        return own.parse().map(EngineChoice::Custom).map_err(|error| format!("its name: {error}"));
     }
-    engine::by_name(value).ok_or_else(|| {
+    engine::by_name(value).map(EngineChoice::Ours).ok_or_else(|| {
         let near = nearest(value, engine::names().into_iter());
         let near = near.map(|name| format!("; did you mean `{name}`?"));
         format!("there is no such engine{}", near.unwrap_or_default())

@@ -6,6 +6,7 @@
 
 mod docker;
 mod docker_rows;
+mod engines;
 mod given;
 mod rows;
 mod schema;
@@ -21,9 +22,8 @@ use serde::Serialize;
 
 pub use docker::{DockerHost, DockerSettings, Pem, Scheme, TlsSettings};
 pub use given::Origin;
-pub use rows::SETTINGS;
 pub use schema::schema;
-pub use table::{Setting, Shape};
+pub use table::{SETTINGS, Setting, Shape};
 
 use crate::model::{Priority, Problem, Secret, SecretRef, Slug, nearest};
 use given::Given;
@@ -41,6 +41,7 @@ pub struct Settings {
     pub defaults: BTreeMap<String, String>,
     pub stores: BTreeMap<Slug, StoreSettings>,
     pub sources: BTreeMap<Slug, SourceSettings>,
+    pub engines: BTreeMap<Slug, EngineSettings>,
     pub schedule: ScheduleSettings,
     pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
@@ -87,6 +88,18 @@ pub struct SourceSettings {
     pub container: String,
     /// What its labels would say, without the prefix. `labels/` reads them.
     pub labels: BTreeMap<String, String>,
+}
+
+/// An engine of the operator's own, which labels can choose by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineSettings {
+    pub dump: Vec<String>,
+    pub restore: Option<Vec<String>>,
+    pub empty: Option<Vec<String>>,
+    pub version: Option<Vec<String>>,
+    pub begins_with: Option<String>,
+    pub ends_with: Option<String>,
+    pub extension: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +182,7 @@ impl Default for Settings {
             defaults: BTreeMap::new(),
             stores: BTreeMap::new(),
             sources: BTreeMap::new(),
+            engines: BTreeMap::new(),
             schedule: ScheduleSettings {
                 concurrency: 2,
                 jitter: Duration::ZERO,
@@ -214,6 +228,12 @@ impl Settings {
     pub fn origin(&self, key: &str) -> String {
         let shown = self.shown.get(key).or_else(|| self.shown.get(&format!("{key}_file")));
         shown.map_or(Origin::Default.to_string(), |shown| shown.origin.clone())
+    }
+
+    /// Where the first value below a key comes from.
+    fn origin_of_group(&self, group: &str) -> String {
+        let mut written = self.shown.values().filter(|shown| shown.key.starts_with(group));
+        written.next().map_or("settings", |shown| &shown.origin).to_owned()
     }
 
     /// What applies at every key, defaults included, in the order of the table.
@@ -341,10 +361,8 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
         }
     }
     for name in settings.sources.iter().filter(|(_, s)| s.container.is_empty()).map(|(n, _)| n) {
-        let known = settings.shown.values();
-        let written = known.filter(|shown| shown.key.starts_with(&format!("sources.{name}.")));
-        let place = written.map(|shown| shown.origin.as_str()).next().unwrap_or("settings");
-        let problem = Problem::new(place, format!("source `{name}` has no `container`"));
+        let place = settings.origin_of_group(&format!("sources.{name}."));
+        let problem = Problem::new(&place, format!("source `{name}` has no `container`"));
         problems.push(problem.key(format!("sources.{name}.container")));
     }
     let marked: Vec<&Slug> =
@@ -356,6 +374,7 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
         let key = format!("stores.{second}.default");
         problems.push(Problem::new(&settings.origin(&key), message).key(key));
     }
+    engines::check(settings, problems);
     docker::check(settings, problems);
     for setting in SETTINGS.iter().filter(|setting| setting.is_secret()) {
         let file = format!("{}_file", setting.key);

@@ -20,8 +20,8 @@ pub(super) const ROW: Setting = Setting {
     reader: Reader::Plain(|_, _, _| Ok(())),
 };
 
-/// Every setting.
-pub static SETTINGS: &[Setting] = &[
+/// Every setting but those of the operator's own engines.
+pub(super) const ROWS: &[Setting] = &[
     Setting {
         key: "stores.<name>.url",
         expects: "`file:///path`",

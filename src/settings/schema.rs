@@ -3,8 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::rows::SETTINGS;
-use super::table::{Setting, Shape};
+use super::table::{SETTINGS, Setting, Shape};
 
 /// A JSON Schema (2020-12) of the settings file.
 pub fn schema() -> Value {

@@ -3,15 +3,29 @@
 //! in `rows.rs`.
 
 use super::given::Given;
-use super::rows::SETTINGS;
-use super::{SecretSource, Settings};
+use super::{SecretSource, Settings, engines, rows};
 use crate::model::Slug;
 
 /// Where settings are explained.
 pub(super) const REFERENCE: &str = "README.md#settings";
 
+/// Every setting.
+pub static SETTINGS: &[Setting] = &joined::<{ rows::ROWS.len() + engines::ROWS.len() }>();
+
+/// The rows are in two files, because a file has an end.
+const fn joined<const ALL: usize>() -> [Setting; ALL] {
+    let mut all = [rows::ROWS[0]; ALL];
+    let mut at = 0;
+    while at < ALL {
+        let first = rows::ROWS.len();
+        all[at] = if at < first { rows::ROWS[at] } else { engines::ROWS[at - first] };
+        at += 1;
+    }
+    all
+}
+
 /// One key.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Parts in angle brackets stand for any name: `stores.<name>.url`.
     pub key: &'static str,
