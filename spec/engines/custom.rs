@@ -190,7 +190,7 @@ pub(crate) fn effects() -> Vec<(&'static str, bool)> {
     let shown = world.ringbolt(&["show", &latest, "--json"]).expect(0).json()["manifest"].clone();
     let restore = ["restore", &latest, "--into", &server.name, "--database", "/srv/again"];
     let mut with = |more: &[(&'static str, &'static str)], words: &[&str]| {
-        world.settings = [&SETTINGS[..], more].concat();
+        world.settings = [&SETTINGS[..], &[MARK], more].concat();
         world.ringbolt(words)
     };
     let full = [("RINGBOLT_ENGINES__OWN__EMPTY", r#"["false"]"#)];

@@ -7,8 +7,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{
-    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Format, Invalid, Probed,
-    Restore, Scope, Validator,
+    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Invalid,
+    Probed, Restore, Scope, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
@@ -102,7 +102,9 @@ impl Custom {
             whole: None,
             renames: false,
             fixed_encoding: false,
-            example: "    image: example:1",
+            about: "what the operator's settings say",
+            proven: "",
+            example: Example { service: "    image: example:1", labels: &[] },
         };
         Self { card, definition }
     }

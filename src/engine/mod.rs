@@ -4,14 +4,14 @@
 //! A new engine is one file (or folder) here and one line in [`ENGINES`]. Nothing else in the house
 //! matches on an engine's name.
 
+pub mod custom;
 pub mod files;
 pub mod influxdb;
-pub mod custom;
 pub mod mongodb;
 pub mod mysql;
 pub mod postgres;
-pub mod tar;
 pub mod redis;
+pub mod tar;
 mod tool;
 
 use std::fmt::Debug;

@@ -12,7 +12,7 @@ mod rdb;
 mod rdb_tests;
 
 use super::{
-    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Format, Globals,
+    Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
     GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
@@ -33,10 +33,16 @@ static CARD: Card = Card {
     whole: Some(INSTANCE),
     renames: false,
     fixed_encoding: false,
-    example: "    image: redis:8
+    about: "`redis-cli --rdb`, by replication, else `BGSAVE`; every key and the file's own checksum read; restored \
+            into a running, empty server",
+    proven: "Redis 7.0, 8.0, Valkey 8.1",
+    example: Example {
+        service: "    image: redis:8
     command: redis-server --save 60 1
     volumes:
-      - redis:/data",
+      - data:/data",
+        labels: &[],
+    },
 };
 
 /// What dumps an instance; Valkey's own client is taken where this one is not there.
