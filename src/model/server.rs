@@ -85,7 +85,7 @@ pub struct DatabaseSetting {
     pub value: String,
 }
 
-/// A privilege on the database itself, or on something in it: `SELECT (`name`) ON `parent``. The word
+/// A privilege on the database itself, or on something in it: `INSERT (name) ON parent`. The word
 /// `DEFINER` is for in whose name something in it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

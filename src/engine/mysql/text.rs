@@ -27,6 +27,7 @@ const SIX_BYTES: u64 = (1 << 48) - 1;
 
 /// A dump of one database, so far.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // what was seen is seen in any order
 pub(super) struct TextDump {
     state: State,
     head: Vec<u8>,
