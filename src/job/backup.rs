@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
-use super::{Context, Event, JobError, blocking, now, random};
+use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
@@ -268,7 +268,7 @@ impl Run<'_> {
             }
         };
         let exited = match self.pump(&mut process, &line).await {
-            Ok(()) => process.finish().await.and_then(Exited::success).map_err(JobError::from),
+            Ok(()) => process.finish().await.and_then(Exited::success),
             Err(broken) => {
                 let ended = process.abort().await;
                 let chain = line.abort().await.map(JobError::from);
@@ -280,7 +280,7 @@ impl Run<'_> {
             // A command that failed is the reason why its dump is not whole: it is told first.
             Err(error) => {
                 line.abort().await;
-                Err(error)
+                Err(advised(self.session.engine, error))
             }
             Ok(exited) => Ok(staging.seal(line.finish().await?, exited)?),
         }
