@@ -67,7 +67,11 @@ const CALLS: &[(&str, &[&str], &str)] = &[
     ),
     ("SystemTime", &[], "time is an argument below floor 5"),
     ("io::stdout", &["src/cli/printer.rs", "src/cli/aside.rs"], "only the printer prints"),
-    ("io::stderr", &["src/cli/printer.rs", "src/aside/files/dump.rs"], "only the printer prints"),
+    (
+        "io::stderr",
+        &["src/cli/printer.rs", "src/aside/files/dump.rs", "src/aside/sqlite.rs"],
+        "only the printer prints",
+    ),
     (
         ".reveal()",
         &[

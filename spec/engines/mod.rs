@@ -10,6 +10,8 @@ mod mongodb;
 mod mysql;
 mod postgres;
 mod redis;
+mod sqlite;
+mod sqlite_life;
 
 use ringbolt::engine::{self, Card, Engine, Invalid};
 use ringbolt::model::{Facts, Part};
@@ -45,6 +47,11 @@ pub(crate) trait Subject {
     /// What makes the tool succeed with a half of its work.
     fn half(&self) -> &'static str {
         r#""$real" "$@" | head -c 3000; exit 0"#
+    }
+
+    /// What is said where the tool is not there.
+    fn without_tool(&self, server: &Server) -> Vec<String> {
+        vec![self.tool().0.to_owned(), server.image()]
     }
 
     /// Where it all happens.
@@ -144,8 +151,8 @@ pub(crate) fn check_tools(subject: &dyn Subject) {
         assert!(world.files().is_empty(), "{tool} that {name}: {:?}", world.files().keys());
     }
     server.shell(&format!("rm {path}")).expect(0);
-    let image = server.image();
-    world.ringbolt(&["backup"]).expect(1).says(tool).says(&image);
+    let ran = world.ringbolt(&["backup"]).expect(1);
+    subject.without_tool(&server).iter().fold(ran, |ran, words| ran.says(words));
     assert!(world.files().is_empty());
     // And it was the tool alone.
     server.shell(&format!("mv {path}.real {path}")).expect(0);

@@ -5,14 +5,26 @@
 //! neither settings nor Docker nor a store.
 
 mod files;
+mod scratch;
+mod sqlite;
 mod volumes;
 
 use std::io::{Read, Write};
 
 pub use files::FilesError;
+pub use sqlite::SqliteError;
 
 /// Every command there is.
 pub static ASIDES: &[Aside] = &[
+    Aside { name: "sqlite-probe", run: sqlite::probe },
+    Aside { name: "sqlite-dump", run: sqlite::dump },
+    Aside { name: "sqlite-absent", run: sqlite::absent },
+    Aside { name: "sqlite-load", run: sqlite::load },
+    Aside { name: "sqlite-fill", run: sqlite::fill },
+    Aside { name: "sqlite-settle", run: sqlite::settle },
+    Aside { name: "sqlite-discard", run: sqlite::discard },
+    Aside { name: "sqlite-count", run: sqlite::count },
+    Aside { name: "sqlite-facts", run: sqlite::facts },
     Aside { name: "files-probe", run: files::probe },
     Aside { name: "files-dump", run: files::dump },
     Aside { name: "files-load", run: files::load },
@@ -47,6 +59,8 @@ pub enum AsideError {
     NoVolume(String),
     #[error(transparent)]
     Files(#[from] FilesError),
+    #[error(transparent)]
+    Sqlite(#[from] SqliteError),
 }
 
 /// Runs a command by its name.

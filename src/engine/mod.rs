@@ -11,6 +11,7 @@ pub mod mongodb;
 pub mod mysql;
 pub mod postgres;
 pub mod redis;
+pub mod sqlite;
 pub mod tar;
 mod tool;
 
@@ -28,6 +29,7 @@ pub static ENGINES: &[&dyn Engine] = &[
     &postgres::Postgres,
     &mysql::MYSQL,
     &mysql::MARIADB,
+    &sqlite::Sqlite,
     &mongodb::Mongodb,
     &redis::Redis,
     &influxdb::InfluxDb,

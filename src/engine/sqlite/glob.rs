@@ -1,0 +1,135 @@
+//! Paths with `*`, `?` and `[…]` in them, matched as a shell does, so that both ways to a container's
+//! files find the same. It does not know the file system.
+
+/// Whether a shell would take it for a pattern.
+pub fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
+}
+
+/// Whether a path matches a pattern. No wildcard stands for a `/`, nor for a dot at the beginning of a
+/// name.
+pub fn matches(pattern: &str, path: &str) -> bool {
+    let (mut patterns, mut names) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (patterns.next(), names.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(name)) if matches_name(pattern, name) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The same for one name of a path.
+pub fn matches_name(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    // Where the last `*` was, and how much it has taken so far: on a mismatch it takes one more.
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < name.len() {
+        if pattern.get(at) == Some(&'*') {
+            star = Some((at, read));
+            at += 1;
+        } else if let Some(next) = pattern.get(at..).and_then(|rest| one(rest, name[read])) {
+            at += next;
+            read += 1;
+        } else if let Some((place, taken)) = star {
+            star = Some((place, taken + 1));
+            (at, read) = (place + 1, taken + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+/// How long the part of a pattern is that takes this character, if it does.
+fn one(pattern: &[char], c: char) -> Option<usize> {
+    match pattern.first()? {
+        '?' => Some(1),
+        '[' => match class(pattern, c) {
+            Some((length, taken)) => taken.then_some(length),
+            // Without its end, it stands for itself.
+            None => (c == '[').then_some(1),
+        },
+        own => (*own == c).then_some(1),
+    }
+}
+
+/// Reads `[…]`: its length, and whether it takes this character.
+fn class(pattern: &[char], c: char) -> Option<(usize, bool)> {
+    let negated = matches!(pattern.get(1), Some('!' | '^'));
+    let first = if negated { 2 } else { 1 };
+    // A `]` in the first place is one of its characters.
+    let end = first + 1 + pattern.get(first + 1..)?.iter().position(|c| *c == ']')?;
+    let mut taken = false;
+    let mut at = first;
+    while at < end {
+        if at + 2 < end && pattern[at + 1] == '-' {
+            taken |= (pattern[at]..=pattern[at + 2]).contains(&c);
+            at += 3;
+        } else {
+            taken |= pattern[at] == c;
+            at += 1;
+        }
+    }
+    Some((end + 1, taken != negated))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_a_shell() {
+        for (pattern, path, expected) in [
+            ("/data/*.db", "/data/app.db", true),
+            ("/data/*.db", "/data/.app.db", false),
+            ("/data/.*.db", "/data/.app.db", true),
+            ("/data/*.db", "/data/x/app.db", false),
+            ("/data/*/*.db", "/data/x/app.db", true),
+            ("/data/**.db", "/data/app.db", true),
+            ("/data/*a*b*c", "/data/xaxbxbxc", true),
+            ("/data/*a*b*c", "/data/xaxbxbxcx", false),
+            ("/data/?.db", "/data/é.db", true),
+            ("/data/?.db", "/data/.db", false),
+            ("/data/[a-c].db", "/data/b.db", true),
+            ("/data/[!a-c].db", "/data/b.db", false),
+            ("/data/[!a-c].db", "/data/d.db", true),
+            ("/data/[]x].db", "/data/].db", true),
+            ("/data/[a.db", "/data/[a.db", true),
+            ("/data/app.db", "/data/app.db", true),
+            ("/data/app.db", "/data/app.dbx", false),
+            ("/data/", "/data/", true),
+            ("", "", true),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_shell_agrees() {
+        let folder = std::env::temp_dir().join(format!("ringbolt-glob-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let names = ["a", "b.db", ".c", "[a]", "a b", "ab]", "x-y", "*", "-"];
+        names.iter().for_each(|name| std::fs::write(folder.join(name), "").unwrap());
+        let shown = folder.to_str().unwrap();
+        for pattern in
+            ["*", "?", "[a-c]*", "[!a]*", "*]", "[[]*", "[x-]*", "a*", ".*", "*.*", "[]a]"]
+        {
+            let whole = format!("{shown}/{pattern}");
+            let script =
+                "IFS=; for file in $1; do [ -f \"$file\" ] && printf '%s\\n' \"$file\"; done; true";
+            let ran = std::process::Command::new("sh").args(["-c", script, "sh", &whole]).output();
+            let said = String::from_utf8(ran.unwrap().stdout).unwrap();
+            for name in names {
+                let path = format!("{shown}/{name}");
+                let expected = said.lines().any(|line| line == path);
+                assert_eq!(matches(&whole, &path), expected, "{pattern} {name}");
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
