@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::aside::Runner;
 
 /// A folder that is gone when this is.
 struct Folder(PathBuf);
@@ -110,8 +111,7 @@ fn counts_and_facts_are_as_asked() {
     let name = "odd \"name\"\n|";
     let quoted = name.replace('"', "\"\"");
     let path = folder.database("app.db", &format!("{SQL} CREATE TABLE \"{quoted}\" (i)"));
-    let ask = |run: fn(&[String], &mut dyn Read, &mut dyn Write) -> Result<(), AsideError>,
-               text: &str| {
+    let ask = |run: Runner, text: &str| {
         let mut answer = Vec::new();
         run(&texts(&[&path]), &mut text.as_bytes(), &mut answer)
             .map(|()| String::from_utf8(answer).unwrap())

@@ -28,7 +28,7 @@ pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, En
     let version = tool::read(tool, fields.next().unwrap_or_default());
     let mut server = Server { major: FORMAT, superuser: true, ..Server::default() };
     if let Ok(version) = &version {
-        server.version = version.split(' ').next().unwrap_or_default().to_owned();
+        version.split(' ').next().unwrap_or_default().clone_into(&mut server.version);
     }
     let mut others = Vec::new();
     loop {
@@ -50,7 +50,7 @@ pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, En
                     value: value.to_owned(),
                 });
                 let settings = settings.collect();
-                server.databases.push(Database { bytes, settings, ..Database::named(name) });
+                server.databases.push(Database { settings, bytes, ..Database::named(name) });
             }
             (NAMED | FOUND | OTHER, _) => others.push(format!("`{}`", path.escape_debug())),
             _ => return Err(shape("it tells of what it was not asked")),
@@ -95,7 +95,9 @@ pub(super) fn read_facts(answer: &[u8]) -> Result<Facts, EngineError> {
 }
 
 pub fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
+    text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// `None`: it was not made by [`hex`].

@@ -114,7 +114,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("ringbolt-glob-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let names = ["a", "b.db", ".c", "[a]", "a b", "ab]", "x-y", "*", "-"];
-        names.iter().for_each(|name| std::fs::write(folder.join(name), "").unwrap());
+        for name in names {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
         let shown = folder.to_str().unwrap();
         for pattern in
             ["*", "?", "[a-c]*", "[!a]*", "*]", "[[]*", "[x-]*", "a*", ".*", "*.*", "[]a]"]
