@@ -71,7 +71,10 @@ pub struct TableRows {
 
 impl fmt::Display for TableRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}: {}", self.schema, self.table, count(self.rows, "row"))
+        if !self.schema.is_empty() {
+            write!(f, "{}.", self.schema)?;
+        }
+        write!(f, "{}: {}", self.table, count(self.rows, "row"))
     }
 }
 

@@ -38,7 +38,7 @@ static CARD: Card = Card {
         service: "    image: nginx:1
     volumes:
       - data:/data",
-        labels: &[("path", "/data")],
+        labels: &[("engine", "files"), ("path", "/data")],
     },
 };
 

@@ -1,6 +1,8 @@
 //! Paths with `*`, `?` and `[…]` in them, matched as a shell does, so that both ways to a container's
 //! files find the same. It does not know the file system.
 
+use glob::{MatchOptions, Pattern};
+
 /// Whether a shell would take it for a pattern.
 pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
@@ -24,58 +26,17 @@ pub fn matches_name(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !pattern.starts_with('.') {
         return false;
     }
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    // Where the last `*` was, and how much it has taken so far: on a mismatch it takes one more.
-    let (mut at, mut read, mut star) = (0, 0, None);
-    while read < name.len() {
-        if pattern.get(at) == Some(&'*') {
-            star = Some((at, read));
-            at += 1;
-        } else if let Some(next) = pattern.get(at..).and_then(|rest| one(rest, name[read])) {
-            at += next;
-            read += 1;
-        } else if let Some((place, taken)) = star {
-            star = Some((place, taken + 1));
-            (at, read) = (place + 1, taken + 1);
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|c| *c == '*')
-}
-
-/// How long the part of a pattern is that takes this character, if it does.
-fn one(pattern: &[char], c: char) -> Option<usize> {
-    match pattern.first()? {
-        '?' => Some(1),
-        '[' => match class(pattern, c) {
-            Some((length, taken)) => taken.then_some(length),
-            // Without its end, it stands for itself.
-            None => (c == '[').then_some(1),
-        },
-        own => (*own == c).then_some(1),
-    }
-}
-
-/// Reads `[…]`: its length, and whether it takes this character.
-fn class(pattern: &[char], c: char) -> Option<(usize, bool)> {
-    let negated = matches!(pattern.get(1), Some('!' | '^'));
-    let first = if negated { 2 } else { 1 };
-    // A `]` in the first place is one of its characters.
-    let end = first + 1 + pattern.get(first + 1..)?.iter().position(|c| *c == ']')?;
-    let mut taken = false;
-    let mut at = first;
-    while at < end {
-        if at + 2 < end && pattern[at + 1] == '-' {
-            taken |= (pattern[at]..=pattern[at + 2]).contains(&c);
-            at += 3;
-        } else {
-            taken |= pattern[at] == c;
-            at += 1;
-        }
-    }
-    Some((end + 1, taken != negated))
+    let options = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+    // Two stars mean no more to a shell than one.
+    let single = pattern.split_inclusive('*').filter(|piece| *piece != "*");
+    let stars = pattern.starts_with('*').then_some("*");
+    let plain: String = stars.into_iter().chain(single).collect();
+    // A bracket without its end stands for itself.
+    Pattern::new(&plain).map_or(pattern == name, |pattern| pattern.matches_with(name, options))
 }
 
 #[cfg(test)]
