@@ -5,6 +5,7 @@
 //! there, and archives with a flipped byte are refused, and nothing is left behind.
 
 pub(crate) mod custom;
+mod files;
 mod influxdb;
 mod mongodb;
 mod mysql;

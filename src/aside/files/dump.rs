@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
@@ -50,20 +51,34 @@ pub(in crate::aside) fn dump(
     if dashes != "--" {
         return Err(AsideError::Arguments);
     }
+    let mut remarks = Remarks::default();
+    let written = write(Path::new(path), exclude, output, &mut remarks);
+    for line in remarks.lines() {
+        // Where nobody listens, nobody reads the tar either.
+        writeln!(std::io::stderr(), "{line}").ok();
+    }
+    Ok(written?)
+}
+
+/// Writes the tar, also what there is to remark of one that fails.
+pub(super) fn write(
+    path: &Path,
+    exclude: Vec<Pattern>,
+    output: &mut dyn Write,
+    remarks: &mut Remarks,
+) -> Result<(), FilesError> {
     let mut dump = Dump {
         output,
         exclude,
         tally: Tally::default(),
         names: Names::default(),
-        remarks: Remarks::default(),
+        remarks,
         buffer: vec![0; BUFFER],
     };
-    let walked = walk(Path::new(path), &mut dump);
-    dump.remarks.say();
-    walked?;
+    walk(path, &mut dump)?;
     dump.write(&comment(&dump.tally.remark()))?;
     dump.write(&END)?;
-    dump.output.flush().map_err(AsideError::Pipe)
+    dump.output.flush().map_err(FilesError::call("pass on", path.as_os_str().as_bytes()))
 }
 
 struct Dump<'a> {
@@ -71,7 +86,7 @@ struct Dump<'a> {
     exclude: Vec<Pattern>,
     tally: Tally,
     names: Names,
-    remarks: Remarks,
+    remarks: &'a mut Remarks,
     buffer: Vec<u8>,
 }
 
@@ -149,12 +164,11 @@ impl Dump<'_> {
         let mut shrank = false;
         while at < end {
             let most = BUFFER.min(usize::try_from(end - at).unwrap_or(BUFFER));
-            let read = match shrank {
-                true => 0,
-                false => {
-                    let read = rustix::io::pread(file, &mut self.buffer[..most], at);
-                    read.map_err(FilesError::call("read", path))?
-                }
+            let read = if shrank {
+                0
+            } else {
+                let read = rustix::io::pread(file, &mut self.buffer[..most], at);
+                read.map_err(FilesError::call("read", path))?
             };
             let length = if read == 0 { most } else { read };
             if read == 0 {
@@ -175,7 +189,7 @@ impl Dump<'_> {
 
 /// What a person must know of a tar.
 #[derive(Debug, Default)]
-struct Remarks {
+pub(super) struct Remarks {
     sockets: u64,
     restless: Vec<String>,
     more: u64,
@@ -189,8 +203,8 @@ impl Remarks {
         }
     }
 
-    /// To standard error, which becomes the archive's warnings.
-    fn say(&self) {
+    /// For standard error, which becomes the archive's warnings.
+    pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = self.restless.clone();
         if self.more > 0 {
             lines.push(format!("{} more changed or vanished while they were read", self.more));
@@ -200,10 +214,7 @@ impl Remarks {
             1 => lines.push("a socket is not in the archive".to_owned()),
             number => lines.push(format!("{number} sockets are not in the archive")),
         }
-        for line in lines {
-            // Where nobody listens, nobody reads the tar either.
-            writeln!(std::io::stderr(), "{line}").ok();
-        }
+        lines
     }
 }
 

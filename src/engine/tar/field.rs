@@ -76,8 +76,11 @@ pub(super) fn time(text: &[u8]) -> Option<Modified> {
     })
 }
 
+/// Key and value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// The records of a PAX header.
-pub(super) fn records(mut text: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Invalid> {
+pub(super) fn records(mut text: &[u8]) -> Result<Vec<Record<'_>>, Invalid> {
     let wrong = || foreign("a PAX header is not readable");
     let mut records = Vec::new();
     while !text.is_empty() {

@@ -130,7 +130,7 @@ pub fn comment(text: &str) -> Vec<u8> {
 /// The zeros behind so many bytes of a file.
 pub fn padding(bytes: u64) -> &'static [u8] {
     static ZEROS: [u8; BLOCK] = [0; BLOCK];
-    let over = usize::try_from(bytes % BLOCK as u64).expect("a remainder of 512 is small");
+    let over = usize::try_from(bytes % BLOCK as u64).unwrap_or_default();
     &ZEROS[..(BLOCK - over) % BLOCK]
 }
 

@@ -186,13 +186,12 @@ impl Reader {
             u32::try_from(id).map_err(|_| foreign("an owner's number is too large"))
         };
         let (uid, gid) = (id(take("uid"), &block[108..116])?, id(take("gid"), &block[116..124])?);
-        let modified = match take("mtime") {
-            Some(said) => time(&said).ok_or_else(|| foreign("a time is no number"))?,
-            None => {
-                let seconds = i64::try_from(number(&block[136..148])?);
-                let seconds = seconds.map_err(|_| foreign("a time is too large"))?;
-                Modified { seconds, nanoseconds: 0 }
-            }
+        let modified = if let Some(said) = take("mtime") {
+            time(&said).ok_or_else(|| foreign("a time is no number"))?
+        } else {
+            let seconds = i64::try_from(number(&block[136..148])?);
+            let seconds = seconds.map_err(|_| foreign("a time is too large"))?;
+            Modified { seconds, nanoseconds: 0 }
         };
         let mode = u32::try_from(number(&block[100..108])? & 0o7777).unwrap_or_default();
         let to = take("linkpath").unwrap_or_else(|| until_zero(&block[157..257]).to_owned());
