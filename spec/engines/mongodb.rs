@@ -16,7 +16,7 @@ impl Mongodb {
     fn there(test: &str) -> Option<Self> {
         let image = std::env::var("RINGBOLT_SPEC_MONGODB_IMAGE").ok();
         if image.is_none() {
-            println!("not run: {test} (RINGBOLT_SPEC_MONGODB_IMAGE names no image)");
+            eprintln!("not run: {test} (RINGBOLT_SPEC_MONGODB_IMAGE names no image)");
         }
         image.map(Self)
     }

@@ -193,7 +193,10 @@ fn made(folder: &Path, page_size: u32, encoding: &str, vacuum: &str, mode: &str)
         tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let expected = tables.iter().map(|table| {
         let sql = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
-        (table.as_str(), counted.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64)
+        (
+            table.as_str(),
+            counted.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned(),
+        )
     });
     let expected: Vec<_> = expected.collect();
     let found: Vec<_> = facts.tables.iter().map(|own| (own.table.as_str(), own.rows)).collect();
