@@ -11,12 +11,10 @@ use ringbolt::settings::SETTINGS;
 use serde_json::Value;
 
 use crate::encryption::pair;
-use crate::world::{World, wait_for};
+use crate::world::{World, docker, wait_for};
 
 /// Rows that take one value only, which is what this version always does.
-const ONLY_ONE: [&str; 5] = ["engine", "compress.at", "verify", "parallel", "notify"];
-/// Rows that this version's engines have no use for: every value is a problem.
-const REFUSED: [&str; 1] = ["path"];
+const ONLY_ONE: [&str; 4] = ["compress.at", "verify", "parallel", "notify"];
 
 /// What has been looked for.
 struct Seen(BTreeSet<&'static str>);
@@ -36,7 +34,7 @@ fn of<'a>(list: &'a Value, field: &str, name: &str) -> &'a Value {
 
 #[test]
 fn every_label_has_an_effect() {
-    let world = World::new();
+    let world = World::with_helper();
     let (recipient, identity) = pair();
     let offsite = world.folder.join("offsite");
     // One container, a job for each label: what is not said is as in the first job.
@@ -74,7 +72,15 @@ fn every_label_has_an_effect() {
         "CREATE TABLE a AS SELECT 1 i; CREATE TABLE b AS SELECT 1 i; CREATE DATABASE other;
          CREATE ROLE reader LOGIN SUPERUSER PASSWORD 'r-pass';",
     );
+    // What only engines of files take.
+    let labels =
+        [("enable", "true"), ("name", "app"), ("engine", "files"), ("path", "/etc"), ("hold", "stop")];
+    let volume = ["--volume", "/etc"];
+    let app = world.start("ringbolt-spec/app:bookworm", "app", &labels, &volume, &[]);
+    let started = || docker(&["inspect", "--format", "{{.State.StartedAt}}", &app.name]).stdout;
+    let before = started();
     let settings = [
+        format!("data_dir={}", world.folder.join("state").display()),
         format!("stores.offsite.url=file://{}", offsite.display()),
         format!("encryption.groups.team={recipient}"),
         "stores.local.default=true".to_owned(),
@@ -117,6 +123,9 @@ fn every_label_has_an_effect() {
     };
     seen.check("databases", databases("shop") == 1 && databases("shop-all") >= 2);
     let access = show("shop-reader")["manifest"]["access"].clone();
+    seen.check("engine", of(&list, "source", "app")["engine"] == "files");
+    seen.check("path", of(&list, "source", "app")["database"] == "/etc");
+    seen.check("hold", started() > before);
     seen.check("user", access["user"] == "reader");
     seen.check("password", access["password"] == "env:READER");
     let only = rows("shop-only");
@@ -145,7 +154,7 @@ fn every_label_has_an_effect() {
     wait_for("the end of the hooks", || !server.processes().contains("sleep 30"));
 
     for label in LABELS {
-        let known = ONLY_ONE.contains(&label.key) || REFUSED.contains(&label.key);
+        let known = ONLY_ONE.contains(&label.key);
         assert!(seen.0.contains(label.key) != known, "nobody looks for label `{}`", label.key);
     }
 
@@ -171,7 +180,7 @@ fn every_label_has_an_effect() {
 
 #[test]
 fn every_setting_has_an_effect() {
-    let world = World::new();
+    let world = World::with_helper();
     let (recipient, identity) = pair();
     let (team, _) = pair();
     let labels = [
@@ -214,6 +223,10 @@ fn every_setting_has_an_effect() {
     let elsewhere = [&sets[..], &["--dry-run", "--set", "secrets.directory=/nowhere"]].concat();
     let lost = world.ringbolt(&elsewhere).expect(1).stderr.contains("secret:db");
     seen.check("secrets.directory", lost);
+    let labels = [("enable", "true"), ("name", "app"), ("engine", "files"), ("path", "/data")];
+    world.start("ringbolt-spec/app:bookworm", "app", &labels, &[], &[]);
+    let other = run(&["--dry-run", "--set", "docker.helper_image=no-such-image:1"]).expect(1);
+    seen.check("docker.helper_image", other.stderr.contains("no-such-image:1"));
     let nobody = run(&["--dry-run", "--set", "labels.prefix=nobody-has-this"]).expect(2);
     seen.check("labels.prefix", nobody.stderr.contains("nobody-has-this.enable=true"));
     let nowhere = run(&["--dry-run", "--set", "docker.host=unix:///nowhere"]).expect(3);

@@ -14,6 +14,7 @@ mod examples;
 mod faults;
 mod fuzz;
 mod history;
+mod hold;
 mod hooks;
 mod labels;
 mod life;

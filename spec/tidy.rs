@@ -62,7 +62,7 @@ const CALLS: &[(&str, &[&str], &str)] = &[
     (
         "process::Command",
         // What an engine's script does is tested with a real shell.
-        &["src/engine/mongodb/tests.rs", "src/engine/sqlite/glob.rs", "src/aside/sqlite/tests.rs"],
+        &["src/engine/mongodb/tests.rs", "src/engine/sqlite/glob.rs"],
         "only transport/ starts commands, and it uses Docker",
     ),
     (

@@ -1,12 +1,16 @@
 //! SQLite by the container's own `sqlite3` and by a helper container: while an application writes, in
 //! every journal mode, of several files, under hostile names; and what is no whole database file.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::sample::Index;
+use ringbolt::aside;
+use ringbolt::engine::{self, Access};
 use rusqlite::Connection;
 
 use super::{Subject, check_cuts, check_flips, check_round_trip, check_tools, judge};
@@ -33,7 +37,7 @@ struct Helped(&'static str);
 /// Runs `sqlite3` where a container's volumes are. SQLite's locks work across containers.
 #[track_caller]
 pub(super) fn sqlite(server: &Server, database: &str, sql: &str) -> String {
-    let mut command = std::process::Command::new("docker");
+    let mut command = Command::new("docker");
     command.args(["run", "--rm", "--interactive", "--volumes-from", &server.name, SQLITE]);
     command.args(["sqlite3", "-batch", "-bail", "-cmd", ".timeout 20000", database]);
     let ran = Ran::with_input(&mut command, sql.as_bytes());
@@ -43,7 +47,7 @@ pub(super) fn sqlite(server: &Server, database: &str, sql: &str) -> String {
 
 /// Also who owns the file and who may read it.
 fn compared(server: &Server, database: &str) -> String {
-    let mut stat = std::process::Command::new("docker");
+    let mut stat = Command::new("docker");
     stat.args(["exec", &server.name, "stat", "-c", "%u:%g %a", database]);
     let owner = Ran::of(&mut stat).expect(0).stdout;
     owner + &sqlite(server, database, COMPARED)
@@ -193,10 +197,8 @@ fn made(folder: &Path, page_size: u32, encoding: &str, vacuum: &str, mode: &str)
         tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let expected = tables.iter().map(|table| {
         let sql = format!("SELECT count(*) FROM \"{}\"", table.replace('"', "\"\""));
-        (
-            table.as_str(),
-            counted.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned(),
-        )
+        let rows: i64 = counted.query_row(&sql, [], |row| row.get(0)).unwrap();
+        (table.as_str(), rows.unsigned_abs())
     });
     let expected: Vec<_> = expected.collect();
     let found: Vec<_> = facts.tables.iter().map(|own| (own.table.as_str(), own.rows)).collect();
@@ -257,4 +259,44 @@ fn small() -> &'static [u8] {
         }
         std::fs::read(path).unwrap()
     })
+}
+
+/// Both ways to the files find the same.
+#[test]
+fn a_helper_s_probe_answers_as_the_script_does() {
+    let world = World::new();
+    let folder = &world.folder;
+    std::fs::create_dir(folder.join("sub.db")).unwrap();
+    for name in ["a $(id) 'b'.db", "sub.db/c.db"] {
+        Connection::open(folder.join(name)).unwrap().execute_batch("CREATE TABLE t (i)").unwrap();
+    }
+    for (name, content) in
+        [("empty.db", ""), ("text.db", "text"), ("x.db-wal", "w"), (".dot.db", "SQLite format 3")]
+    {
+        std::fs::write(folder.join(name), content).unwrap();
+    }
+    let names = ["*.db*", "*/*", "empty.db", "gone.db", "[a-b]*db", "sub.db"];
+    let paths: Vec<String> =
+        names.iter().map(|name| folder.join(name).to_str().unwrap().to_owned()).collect();
+    // The script asks for the tool first.
+    let tools = folder.join(".tools");
+    std::fs::create_dir(&tools).unwrap();
+    let tool = tools.join("sqlite3");
+    std::fs::write(&tool, "#!/bin/sh\necho 3.0\n").unwrap();
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let search = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+
+    let access = Access { user: "", password: None, paths: &paths };
+    let own = engine::by_name("sqlite").unwrap();
+    let command = own.probe(&access).argv;
+    let ran = Command::new(&command[0]).args(&command[1..]).env("PATH", search).output().unwrap();
+    let command = own.otherwise().unwrap().probe(&access).argv;
+    let mut answer = Vec::new();
+    aside::run(&command[2..], &mut std::io::empty(), &mut answer).unwrap();
+    let found = |answer: &[u8]| {
+        let server = own.read_probe(answer).unwrap().server;
+        assert_eq!((server.databases.len(), server.notes.len()), (4, 1), "{server:?}");
+        (server.databases, server.notes)
+    };
+    assert_eq!(found(&answer), found(&ran.stdout));
 }

@@ -29,10 +29,10 @@ pub static LABELS: &[Label] = &[
     },
     Label {
         key: "engine",
-        expects: "`postgres` (or `postgresql`), `mongodb` (or `mongo`), or `custom:<name>`, which the settings define",
+        expects: "`postgres` (or `postgresql`), `mysql`, `mariadb`, `sqlite`, `mongodb` (or `mongo`), `redis` (or `valkey`), `influxdb` (or `influx`), `files` (or `volume`), or `custom:<name>`, which the settings define",
         default: "detected from the image's name",
         about: "The kind of database.",
-        examples: &["postgres", "postgresql", "mongodb", "mongo"],
+        examples: &["postgres", "postgresql", "mysql", "mariadb", "mongodb", "redis", "valkey"],
         mistakes: &[
             "postgrse",
             "Postgres",
@@ -68,7 +68,7 @@ pub static LABELS: &[Label] = &[
         key: "databases",
         expects: "a comma list of names, or `*`",
         default: "the image's own variable, else `*`",
-        about: "What to back up; `*` is every database found at run time. Globals are always added.",
+        about: "What to back up; `*` is every database found at run time. Globals are always added, where the engine has them.",
         examples: &["*", "shop", "shop, Orders 2"],
         mistakes: &["", ",", "shop,", "shop,*", "shop,shop"],
         shape: Shape::Pattern(r"^[^,]+(,[^,]+)*$"),
@@ -123,7 +123,7 @@ pub static LABELS: &[Label] = &[
     },
     Label {
         key: "include",
-        expects: "a comma list of the engine's own patterns; for postgres `[schema.]table` with `*` and `?`",
+        expects: "a comma list of the engine's own patterns with `*` and `?`; for postgres `[schema.]table`, for mysql and mariadb `table`",
         default: "all tables",
         about: "Only these tables are dumped; a pattern that matches none is an error.",
         examples: &["public.orders", "sales.*, audit.log_?"],
@@ -137,9 +137,9 @@ pub static LABELS: &[Label] = &[
     },
     Label {
         key: "exclude",
-        expects: "a comma list of patterns",
+        expects: "a comma list of patterns; for files of paths below `path`",
         default: "none",
-        about: "These tables are not dumped.",
+        about: "These tables, collections or files are not dumped.",
         examples: &["public.cache_*"],
         mistakes: &["", ",", "a,"],
         shape: Shape::Pattern(LIST),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::aside::Runner;
 
 /// A folder that is gone when this is.
 struct Folder(PathBuf);
@@ -111,7 +110,7 @@ fn counts_and_facts_are_as_asked() {
     let name = "odd \"name\"\n|";
     let quoted = name.replace('"', "\"\"");
     let path = folder.database("app.db", &format!("{SQL} CREATE TABLE \"{quoted}\" (i)"));
-    let ask = |run: Runner, text: &str| {
+    let ask = |run: super::super::Runner, text: &str| {
         let mut answer = Vec::new();
         run(&texts(&[&path]), &mut text.as_bytes(), &mut answer)
             .map(|()| String::from_utf8(answer).unwrap())
@@ -122,42 +121,4 @@ fn counts_and_facts_are_as_asked() {
     assert_eq!(ask(facts, &names).unwrap(), expected);
     assert!(ask(facts, "xx\n").is_err());
     assert!(ask(facts, &(answers::hex("not there") + "\n")).is_err());
-}
-
-/// Both ways to the files find the same.
-#[test]
-fn a_probe_answers_as_the_script_does() {
-    let folder = Folder::new("probe");
-    fs::create_dir(folder.0.join("sub.db")).unwrap();
-    folder.database("a $(id) 'b'.db", SQL);
-    folder.database("sub.db/c.db", SQL);
-    for (name, content) in
-        [("empty.db", ""), ("text.db", "text"), ("x.db-wal", "w"), (".dot.db", "SQLite format 3")]
-    {
-        fs::write(folder.0.join(name), content).unwrap();
-    }
-    let paths = ["*.db*", "*/*", "empty.db", "gone.db", "[a-b]*db", "sub.db"]
-        .map(|path| folder.0.join(path));
-    let paths = texts(&paths.each_ref().map(PathBuf::as_path));
-    // The script asks for the tool first.
-    let tools = folder.0.join("tools");
-    fs::create_dir(&tools).unwrap();
-    fs::write(tools.join("sqlite3"), "#!/bin/sh\necho 3.0\n").unwrap();
-    fs::set_permissions(tools.join("sqlite3"), Permissions::from_mode(0o755)).unwrap();
-    let mut answer = Vec::new();
-    probe(&paths, &mut io::empty(), &mut answer).unwrap();
-    let script = include_str!("../../engine/sqlite/probe.sh");
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    let mut shell = std::process::Command::new("sh");
-    let ran = shell.args(["-c", script, "sqlite3"]).args(&paths).env("PATH", path).output();
-    let files = |answer: &[u8]| {
-        let mut fields: Vec<Vec<u8>> =
-            answer.split(|byte| *byte == 0).skip(1).map(<[u8]>::to_vec).collect();
-        fields.pop();
-        let mut files: Vec<Vec<Vec<u8>>> = fields.chunks(3).map(<[_]>::to_vec).collect();
-        files.sort();
-        files
-    };
-    assert!(files(&answer).len() > 5);
-    assert_eq!(files(&answer), files(&ran.unwrap().stdout));
 }
