@@ -73,8 +73,13 @@ fn every_label_has_an_effect() {
          CREATE ROLE reader LOGIN SUPERUSER PASSWORD 'r-pass';",
     );
     // What only engines of files take.
-    let labels =
-        [("enable", "true"), ("name", "app"), ("engine", "files"), ("path", "/etc"), ("hold", "stop")];
+    let labels = [
+        ("enable", "true"),
+        ("name", "app"),
+        ("engine", "files"),
+        ("path", "/etc"),
+        ("hold", "stop"),
+    ];
     let volume = ["--volume", "/etc"];
     let app = world.start("ringbolt-spec/app:bookworm", "app", &labels, &volume, &[]);
     let started = || docker(&["inspect", "--format", "{{.State.StartedAt}}", &app.name]).stdout;

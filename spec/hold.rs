@@ -54,8 +54,19 @@ fn a_container_is_held_while_it_is_read_and_goes_on() {
     let ended = docker(&["info", "--format", "{{.SystemTime}}"]).stdout;
     let container = format!("container={}", server.name);
     let seen = docker(&[
-        "events", "--since", started.trim(), "--until", ended.trim(), "--filter", &container,
-        "--filter", "event=pause", "--filter", "event=unpause", "--format", "{{.Action}}",
+        "events",
+        "--since",
+        started.trim(),
+        "--until",
+        ended.trim(),
+        "--filter",
+        &container,
+        "--filter",
+        "event=pause",
+        "--filter",
+        "event=unpause",
+        "--format",
+        "{{.Action}}",
     ]);
     assert_eq!(seen.stdout, "pause\nunpause\n", "{seen:?}");
     assert!(!world.folder.join("state/held").read_dir().unwrap().any(|_| true));

@@ -266,6 +266,26 @@ fn stock_tar_restores_it_all_and_a_cut_is_refused() {
     equal(&listing(&server, PATH), &listing(&other, "/srv/elsewhere/srv/data"));
 }
 
+/// What `show` prints is typed into a shell as it is, but for the image, which no registry gives here.
+#[test]
+fn the_recipe_of_files_works_as_printed() {
+    let world = Files.world();
+    let labels = [Files.labels(), &[("enable", "true")]].concat();
+    let server = Files.start(&world, "recipe", &labels);
+    Files.seed(&server);
+    let original = listing(&server, PATH);
+    world.ringbolt(&["backup"]).expect(0);
+    let latest = format!("{}@latest", server.source());
+    let shown = world.ringbolt(&["show", &latest, "--json"]).expect(0).json();
+    let lines = shown["restore"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    assert!(lines.contains("debian:stable-slim"), "{lines}");
+    server.shell("rm -r /srv/data").expect(0);
+    let typed = lines.replace("debian:stable-slim", IMAGE);
+    Ran::of(Command::new("sh").args(["-euc", &typed])).expect(0);
+    equal(&original, &listing(&server, PATH));
+}
+
 #[test]
 fn an_empty_volume_is_filled_and_its_folder_dressed() {
     let world = World::with_helper();

@@ -73,6 +73,12 @@ pub trait Engine: Debug + Send + Sync {
     /// Describes how a dump of a database is put back.
     fn restore(&self, access: &Access, to: &Destination) -> Restore;
 
+    /// The stock tool that loads a dump where it came from, in a container with the workload's volumes,
+    /// for an engine whose own commands only Ringbolt knows.
+    fn stock(&self) -> Option<Command> {
+        None
+    }
+
     /// The longest name of a database, in bytes.
     fn longest_name(&self) -> usize {
         63

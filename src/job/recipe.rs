@@ -11,6 +11,9 @@ use crate::model::{Codec, Command, Database, Part, SecretRef, Value};
 /// line would be typed as it is.
 const IDENTITY: &str = "IDENTITY";
 
+/// An image with GNU's tools, for what is loaded into a workload's volumes.
+const STOCK_IMAGE: &str = "debian:stable-slim";
+
 /// One step: what it is for, and the line to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -49,6 +52,14 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             line: format!(": \"${{{IDENTITY}:?is to be the path of an identity file}}\""),
         });
     }
+    let plain = plain(manifest, &quoted(&payload));
+    if let Some(stock) = engine.stock() {
+        steps.push(Step {
+            about: "Put it where it was, in the volumes of a container that has nothing there yet",
+            line: format!("{plain} | {}", docker_run(container, &stock)),
+        });
+        return Ok(steps);
+    }
     let load = match &manifest.part {
         Part::Globals => {
             let none = || EngineError::NoGlobals(manifest.engine.clone());
@@ -74,7 +85,6 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             restore.load
         }
     };
-    let plain = plain(manifest, &quoted(&payload));
     steps.push(Step {
         about: match manifest.part {
             Part::Globals => {
@@ -122,6 +132,14 @@ fn docker_exec(container: &str, command: &Command, input: bool) -> String {
     for argument in &command.argv {
         line.push_str(&format!(" {}", quoted(argument)));
     }
+    line
+}
+
+/// A command in a container of its own that has another one's volumes.
+fn docker_run(container: &str, command: &Command) -> String {
+    let mut line = String::from("docker run --rm --interactive --network none --volumes-from");
+    let words = [container, STOCK_IMAGE].into_iter().chain(command.argv.iter().map(String::as_str));
+    words.for_each(|word| line.push_str(&format!(" {}", quoted(word))));
     line
 }
 

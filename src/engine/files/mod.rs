@@ -111,6 +111,13 @@ impl Engine for Files {
         }
     }
 
+    /// Over nothing that is there: a new volume is what it is for.
+    fn stock(&self) -> Option<Command> {
+        let tar = ["tar", "--extract", "--keep-old-files", "--same-permissions", "--numeric-owner"];
+        let tar = Command::new(tar).arg("--xattrs").arg("--xattrs-include=*");
+        Some(tar.arg("--directory=/").arg("--file=-"))
+    }
+
     fn longest_name(&self) -> usize {
         LONGEST_DATABASE
     }
