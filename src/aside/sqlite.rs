@@ -35,6 +35,8 @@ pub enum SqliteError {
     Damaged(String, String),
     #[error("no place for a copy of {bytes} bytes in {places}")]
     NoPlace { bytes: u64, places: String },
+    #[error("`{0}` is not empty any more")]
+    NotEmpty(String),
     #[error("there is no file `{0}`")]
     NoFile(String),
     #[error("there is no folder `{0}`: make it first")]
@@ -308,9 +310,18 @@ fn replace(name: &Path, patience: Duration, input: &mut dyn Read) -> Result<(), 
     let filled = Connection::open(&dump).and_then(|from| {
         let mut to = Connection::open(name)?;
         to.busy_timeout(patience)?;
-        step(&from, &mut to)
+        // It was empty when the restore began, and somebody may have it open.
+        let things: i64 =
+            to.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+        if things > 0 {
+            return Ok(false);
+        }
+        step(&from, &mut to).map(|()| true)
     });
-    Ok(filled.map_err(SqliteError::call("fill", name))?)
+    if filled.map_err(SqliteError::call("fill", name))? {
+        return Ok(());
+    }
+    Err(SqliteError::NotEmpty(name.display().to_string()).into())
 }
 
 /// Gives a restored file its owner, its mode and its name, which nobody has taken meanwhile.

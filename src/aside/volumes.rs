@@ -16,7 +16,7 @@ pub(super) fn check(path: &Path) -> Result<(), AsideError> {
         move |source| AsideError::File { act, path, source }
     };
     let mounts = fs::read_to_string(MOUNTS).map_err(failed("read", Path::new(MOUNTS)))?;
-    let there = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let there = path.ancestors().find(|there| there.exists()).unwrap_or(Path::new("/"));
     let there = there.canonicalize().map_err(failed("find", there))?;
     match holds(&mounts, &there) {
         true => Ok(()),
@@ -24,8 +24,8 @@ pub(super) fn check(path: &Path) -> Result<(), AsideError> {
     }
 }
 
-/// Whether a folder, without links in its path, is on a volume: neither in the helper's own file system
-/// nor in memory. <https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html>
+/// Whether a path without links in it is on a volume: neither in the helper's own file system, nor in
+/// memory, nor the kernel's own. <https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html>
 fn holds(mounts: &str, folder: &Path) -> bool {
     let above = mounts.lines().filter_map(|line| {
         let (fields, kind) = line.split_once(" - ")?;
@@ -34,7 +34,9 @@ fn holds(mounts: &str, folder: &Path) -> bool {
     });
     // Of several at one place, the last covers the others.
     let nearest = above.max_by_key(|(point, _)| point.components().count());
-    nearest.is_some_and(|(point, kind)| point != Path::new("/") && kind != "tmpfs")
+    nearest.is_some_and(|(point, kind)| {
+        point != Path::new("/") && !["tmpfs", "proc", "sysfs"].contains(&kind)
+    })
 }
 
 /// Spaces, tabs, line breaks and backslashes come as three octal digits.

@@ -30,9 +30,13 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
             Event::LeftoversSwept { removed } => {
                 printer.say(&format!("swept {} leftovers of an earlier crash", removed.len()));
             }
-            Event::HeldReleased { containers } => {
-                printer
-                    .say(&format!("let go on what a killed run held: {}", containers.join(", ")));
+            Event::HeldReleased(left) => {
+                for container in &left.released {
+                    printer.say(&format!("let go on what a killed run held: {container}"));
+                }
+                for (_, error) in &left.failures {
+                    printer.error(error);
+                }
             }
             Event::DumpStarted { source, part, expected } => {
                 let about = format!("dumping {source}/{part}");

@@ -28,6 +28,8 @@ pub enum DockerError {
     EventsEnded,
     #[error("container `{0}` needs a helper container, and Ringbolt does not know its own image")]
     NoOwnImage(String),
+    #[error("it cannot be held: {0}")]
+    Unholdable(&'static str),
     #[error("there is no container `{0}`")]
     NoContainer(String),
     #[error("the output of a command in container `{container}` was cut on its way through Docker")]
@@ -58,7 +60,9 @@ impl DockerError {
 impl Explain for DockerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Tls(_) | Self::NoContainer(_) | Self::NoOwnImage(_) => ErrorKind::Usage,
+            Self::Tls(_) | Self::NoContainer(_) | Self::NoOwnImage(_) | Self::Unholdable(_) => {
+                ErrorKind::Usage
+            }
             Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. }
             | Self::List(_)
@@ -79,7 +83,7 @@ impl Explain for DockerError {
             Self::Tls(error) => Some(error.fault.hint().to_owned()),
             Self::Refused { source, .. } => Some(source.hint().to_owned()),
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
-            Self::EventsEnded => None,
+            Self::EventsEnded | Self::Unholdable(_) => None,
             Self::NoOwnImage(_) => Some(
                 "Ringbolt runs outside of a container: set `docker.helper_image` to its image"
                     .to_owned(),

@@ -44,12 +44,11 @@ impl Docker {
     /// # Errors
     /// [`DockerError::Call`] if Docker does not answer.
     pub async fn own_image(&self) -> Result<Option<String>, DockerError> {
-        let mounts = tokio::fs::read_to_string(MOUNTS).await.unwrap_or_default();
-        let Some(id) = container_of(&mounts) else { return Ok(None) };
-        match self.client.inspect_container(id, None::<InspectContainerOptions>).await {
+        let Some(id) = own_container().await else { return Ok(None) };
+        match self.client.inspect_container(&id, None::<InspectContainerOptions>).await {
             Ok(container) => Ok(container.image),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(DockerError::call("inspect", id)(error)),
+            Err(error) => Err(DockerError::call("inspect", &id)(error)),
         }
     }
 
@@ -216,6 +215,12 @@ impl Helper {
     pub async fn remove(&self) -> Result<(), DockerError> {
         self.docker.remove_helper(&self.id).await
     }
+}
+
+/// The container that this process runs in, if it does.
+pub(super) async fn own_container() -> Option<String> {
+    let mounts = tokio::fs::read_to_string(MOUNTS).await.unwrap_or_default();
+    container_of(&mounts).map(str::to_owned)
 }
 
 /// The id of the container in whose mounts we are: `…/containers/<id>/hostname /etc/hostname …`.

@@ -113,11 +113,18 @@ async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
         }
     };
     let held = match hook::before(context, plan, &run.limits).await {
-        Ok(()) => hold::hold(context, plan).await,
+        Ok(()) => hold::hold(context, plan, &run.limits).await,
         Err(error) => Err(error),
     };
     match held {
-        Ok(_held) => run.record_all(&mut report, databases).await,
+        Ok(held) => {
+            run.record_all(&mut report, databases).await;
+            if let Some(held) = held
+                && let Err(error) = held.release(context).await
+            {
+                report.failures.push((None, error));
+            }
+        }
         Err(error) => report.failures.push((None, error)),
     }
     report
@@ -129,9 +136,9 @@ async fn begin<'a>(
     plan: &'a Plan,
     trigger: Trigger,
 ) -> Result<(Run<'a>, Vec<DatabaseName>), JobError> {
-    let containers = hold::release_left(context).await?;
-    if !containers.is_empty() {
-        (context.watcher)(&Event::HeldReleased { containers });
+    let left = hold::release_left(context).await;
+    if !left.is_empty() {
+        (context.watcher)(&Event::HeldReleased(left));
     }
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);

@@ -6,77 +6,120 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Context, JobError};
 use crate::model::{Hold, Plan};
+use crate::transport::Limits;
 
 /// How often a container that cannot go on is asked to, and the first pause in between; each
 /// further one is twice as long.
 const ATTEMPTS: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A container that is held by this run. Dropping it lets nobody go on: [`release`] does.
+/// Between two looks at whether another run has let a container go.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// A container that is held by this run. Let it go with [`Held::release`].
 #[derive(Debug)]
 pub(super) struct Held {
+    id: String,
+    hold: Hold,
+    path: PathBuf,
     /// Locked for as long as this value lives.
     _mark: File,
 }
 
-/// Holds the plan's container, if the plan says so and it is doing anything.
+/// Containers that a killed run had left held.
+#[derive(Debug, Default)]
+pub struct Left {
+    pub released: Vec<String>,
+    /// Those that still do not go on, by their ids.
+    pub failures: Vec<(String, JobError)>,
+}
+
+impl Left {
+    pub fn is_empty(&self) -> bool {
+        self.released.is_empty() && self.failures.is_empty()
+    }
+}
+
+/// Holds the plan's container, if the plan says so and it is doing anything. What another run holds
+/// is waited for: when that run lets it go, nobody else may be reading.
 ///
 /// # Errors
-/// [`JobError::Mark`], [`JobError::HeldTwice`], [`JobError::Docker`]; [`release`] is due all the same.
-pub(super) async fn hold(context: &Context, plan: &Plan) -> Result<Option<Held>, JobError> {
-    let id = &plan.workload.id;
+/// [`JobError::Mark`], [`JobError::Stopped`], [`JobError::Docker`]; [`release`] is due all the same.
+pub(super) async fn hold(
+    context: &Context,
+    plan: &Plan,
+    limits: &Limits,
+) -> Result<Option<Held>, JobError> {
+    let id = plan.workload.id.clone();
     let Some(hold) = plan.hold else { return Ok(None) };
-    if !context.docker.is_active(id).await? {
-        return Ok(None);
-    }
-    let path = context.held.join(id);
+    let path = context.held.join(&id);
     let failed = |source| JobError::Mark { path: path.clone(), source };
     fs::create_dir_all(&context.held).map_err(failed)?;
-    let mut mark = File::options().create(true).append(true).open(&path).map_err(failed)?;
-    match mark.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(JobError::HeldTwice(plan.workload.name.clone()));
+    let mut mark = loop {
+        if let Some(limit) = limits.reached() {
+            return Err(JobError::Stopped(limit));
         }
-        Err(TryLockError::Error(source)) => return Err(failed(source)),
+        let mark = File::options().create(true).append(true).open(&path).map_err(failed)?;
+        if lock(&mark, &path)? {
+            break mark;
+        }
+        tokio::time::sleep(WAIT).await;
+    };
+    if !context.docker.is_active(&id).await? {
+        fs::remove_file(&path).map_err(failed)?;
+        return Ok(None);
     }
     mark.set_len(0).and_then(|()| mark.write_all(hold.to_string().as_bytes())).map_err(failed)?;
     mark.sync_all().map_err(failed)?;
-    context.docker.hold(id, hold).await?;
-    Ok(Some(Held { _mark: mark }))
+    context.docker.hold(&id, hold).await?;
+    Ok(Some(Held { id, hold, path, _mark: mark }))
 }
 
-/// Lets the plan's container go on, if its run has held it.
+impl Held {
+    /// Lets the container go on, whatever has become of the mark.
+    ///
+    /// # Errors
+    /// [`JobError::StillHeld`] if it does not, [`JobError::Broken`] if somebody else let it go before.
+    pub(super) async fn release(self, context: &Context) -> Result<(), JobError> {
+        let was_held = go_on(context, &self.id, self.hold).await?;
+        fs::remove_file(&self.path).or_else(|source| match source.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(JobError::Mark { path: self.path.clone(), source }),
+        })?;
+        if was_held { Ok(()) } else { Err(JobError::Broken(self.hold)) }
+    }
+}
+
+/// Lets the plan's container go on, if its run has held it and ended without letting it go.
 ///
 /// # Errors
 /// [`JobError::StillHeld`] if it does not.
 pub(super) async fn release(context: &Context, plan: &Plan) -> Result<(), JobError> {
     match plan.hold {
-        Some(_) => go_on(context, &context.held.join(&plan.workload.id)).await.map(drop),
+        Some(_) => release_mark(context, &context.held.join(&plan.workload.id)).await.map(drop),
         None => Ok(()),
     }
 }
 
-/// Lets every container go on that was left held by a run that was killed. Returns their ids.
-///
-/// # Errors
-/// The first one that does not; the others do.
-pub async fn release_left(context: &Context) -> Result<Vec<String>, JobError> {
-    let (mut released, mut failure) = (Vec::new(), None);
+/// Lets every container go on that was left held by a run that was killed. One that cannot is tried
+/// again the next time, and holds up no other.
+pub async fn release_left(context: &Context) -> Left {
+    let mut left = Left::default();
     for id in marks(&context.held) {
-        match go_on(context, &context.held.join(&id)).await {
-            Ok(true) => released.push(id),
+        match release_mark(context, &context.held.join(&id)).await {
+            Ok(true) => left.released.push(id),
             Ok(false) => {}
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) => left.failures.push((id, error)),
         }
     }
-    failure.map_or(Ok(released), Err)
+    left
 }
 
 /// The ids of containers that are held: they do not run, and are not to be missed.
@@ -86,34 +129,54 @@ pub(super) fn marks(folder: &Path) -> BTreeSet<String> {
 }
 
 /// Whether a mark was there that no run holds any more; then its container goes on.
-async fn go_on(context: &Context, path: &Path) -> Result<bool, JobError> {
+async fn release_mark(context: &Context, path: &Path) -> Result<bool, JobError> {
     let failed = |source| JobError::Mark { path: path.to_owned(), source };
-    let mark = match File::open(path) {
+    let mut mark = match File::open(path) {
         Ok(mark) => mark,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
     };
+    if !lock(&mark, path)? {
+        return Ok(false);
+    }
+    let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let mut word = String::new();
+    mark.read_to_string(&mut word).map_err(failed)?;
+    // A mark without a word is older than the hold: nothing was held yet.
+    if let Ok(hold) = word.parse() {
+        go_on(context, id, hold).await?;
+    }
+    fs::remove_file(path).map_err(failed)?;
+    Ok(true)
+}
+
+/// Locks a mark, if nobody else has and it is still the one at its path: whoever removes a mark has
+/// it locked until then.
+fn lock(mark: &File, path: &Path) -> Result<bool, JobError> {
+    let failed = |source| JobError::Mark { path: path.to_owned(), source };
     match mark.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(false),
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
-    let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    // A mark without a word is older than the hold: nothing was held yet.
-    if let Ok(hold) = fs::read_to_string(path).map_err(failed)?.parse::<Hold>() {
-        let mut pause = PAUSE;
-        let mut attempt = 1;
-        while let Err(source) = context.docker.release(id, hold).await {
-            if attempt == ATTEMPTS {
-                let (container, source) = (id.to_owned(), Box::new(source));
-                return Err(JobError::StillHeld { container, hold, source });
-            }
-            tokio::time::sleep(pause).await;
-            (attempt, pause) = (attempt + 1, pause * 2);
+    let own = mark.metadata().map_err(failed)?;
+    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())))
+}
+
+/// Asks a container to go on until it does. `false`: it did already.
+async fn go_on(context: &Context, id: &str, hold: Hold) -> Result<bool, JobError> {
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        match context.docker.release(id, hold).await {
+            Ok(was_held) => return Ok(was_held),
+            Err(_) => tokio::time::sleep(pause).await,
         }
+        pause *= 2;
     }
-    fs::remove_file(path).map_err(failed)?;
-    Ok(true)
+    context.docker.release(id, hold).await.map_err(|source| {
+        let (container, source) = (id.to_owned(), Box::new(source));
+        JobError::StillHeld { container, hold, source }
+    })
 }
 
 /// What to do about a container that is still held.

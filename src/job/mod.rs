@@ -17,6 +17,8 @@ pub mod verify;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use hold::Left;
+
 use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{Engine, EngineError};
@@ -88,10 +90,8 @@ pub enum Event {
     LeftoversSwept {
         removed: Vec<String>,
     },
-    /// Containers that a killed run had left held go on.
-    HeldReleased {
-        containers: Vec<String>,
-    },
+    /// Containers that a killed run had left held go on, or still do not.
+    HeldReleased(Left),
     /// `expected`: a guess at the plain size, for progress only.
     DumpStarted {
         source: Slug,
@@ -175,8 +175,10 @@ pub enum JobError {
     UnknownEngine(String),
     #[error("cannot mark in `{path}` that a container is held")]
     Mark { path: PathBuf, source: std::io::Error },
-    #[error("container `{0}` is held by another run")]
-    HeldTwice(String),
+    #[error(
+        "the container went on while its files were read: somebody else ended its hold (`{0}`)"
+    )]
+    Broken(Hold),
     #[error("container `{container}` is still held (`{hold}`)")]
     StillHeld { container: String, hold: Hold, source: Box<DockerError> },
     #[error("the hook {when} the backup failed: {source}")]

@@ -125,8 +125,9 @@ impl Into<'_> {
         let to = Destination { format, staged: &staged, name: &name, like, major };
         let restore = engine.restore(access, &to);
         let Some(there) = there else {
+            // If this fails, somebody else may have made it: what we have not made, we do not remove.
+            self.step(restore.create.as_ref()).await?;
             let filled = async {
-                self.step(restore.create.as_ref()).await?;
                 let facts = self.fill(archive, &restore.load, &staged).await?;
                 self.step(restore.settle.as_ref()).await?;
                 Ok(facts)

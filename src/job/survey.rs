@@ -56,12 +56,13 @@ pub struct StoreFinding {
 /// [`JobError::Docker`] if they cannot be listed.
 pub async fn fleet(context: &Context) -> Result<Fleet, JobError> {
     let rules = &context.rules;
+    let before = hold::marks(&context.held);
     let mut workloads =
         context.docker.workloads(rules.prefix.as_str(), &rules.containers()).await?;
     // What a run holds will go on; it is not missed meanwhile.
-    let held = hold::marks(&context.held);
+    let after = hold::marks(&context.held);
     for workload in &mut workloads {
-        workload.running |= held.contains(&workload.id);
+        workload.running |= before.contains(&workload.id) || after.contains(&workload.id);
     }
     Ok(labels::resolve(rules, workloads))
 }

@@ -86,7 +86,7 @@ pub(super) fn paths(value: &str) -> Result<Vec<String>, String> {
         let inner = path.strip_prefix('/').ok_or(format!("`{path}` is not absolute"))?;
         match inner.split('/').any(|part| part == "..") {
             true => Err(format!("`{path}` goes up")),
-            false => Ok(path.to_owned()),
+            false => Ok(format!("/{}", inner.trim_end_matches('/'))),
         }
     })
 }

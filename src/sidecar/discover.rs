@@ -68,12 +68,9 @@ async fn watch_docker(
             Ok(context) => context,
             Err(error) => return Some(error),
         };
-        match hold::release_left(&context).await {
-            Ok(containers) if !containers.is_empty() => {
-                (context.watcher)(&job::Event::HeldReleased { containers });
-            }
-            Ok(_) => {}
-            Err(error) => return Some(error),
+        let left = hold::release_left(&context).await;
+        if !left.is_empty() {
+            (context.watcher)(&job::Event::HeldReleased(left));
         }
         let mut hints = std::pin::pin!(context.docker.events());
         let changed = loop {

@@ -39,12 +39,13 @@ pub(in crate::aside) fn dump(
     while let [option, pattern, behind @ ..] = rest
         && option == "--exclude"
     {
-        let read = Pattern::new(pattern.trim_end_matches('/'));
-        let wrong = |error: glob::PatternError| FilesError::Pattern {
-            pattern: pattern.clone(),
-            why: error.msg.to_owned(),
-        };
-        exclude.push(read.map_err(wrong)?);
+        let wrong =
+            |why: &str| FilesError::Pattern { pattern: pattern.clone(), why: why.to_owned() };
+        let below = pattern.trim_end_matches('/');
+        if below.is_empty() || below.starts_with('/') || below.starts_with("./") {
+            return Err(wrong("it is of no path below `path`").into());
+        }
+        exclude.push(Pattern::new(below).map_err(|error| wrong(error.msg))?);
         rest = behind;
     }
     let [dashes, path] = rest else { return Err(AsideError::Arguments) };
@@ -93,7 +94,9 @@ struct Dump<'a> {
 impl Visitor for Dump<'_> {
     fn visit(&mut self, found: &Found<'_>) -> Result<bool, FilesError> {
         let below = String::from_utf8_lossy(found.below);
-        if self.exclude.iter().any(|pattern| pattern.matches_with(&below, MATCHING)) {
+        // The path itself is what somebody wants: no pattern takes it away.
+        let excluded = |pattern: &Pattern| pattern.matches_with(&below, MATCHING);
+        if !below.is_empty() && self.exclude.iter().any(excluded) {
             return Ok(false);
         }
         match found.kind(&mut self.names)? {

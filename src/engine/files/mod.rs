@@ -1,5 +1,5 @@
 //! Files: paths on the volumes of a container, each as one tar, written and read by Ringbolt itself in a
-//! helper container (`aside::files`). The container needs no tools, and need not even run.
+//! helper container (`aside::files`). The container needs no tools, and no shell.
 //!
 //! What is counted in a tar is in `tally.rs`. The tar itself is standard: GNU's `tar --xattrs
 //! --xattrs-include='*' --numeric-owner -xpf` restores all of it.

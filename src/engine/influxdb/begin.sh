@@ -3,7 +3,7 @@ set -eu
 export LC_ALL=C
 version=$(influxd version 2>/dev/null || influx -version 2>/dev/null || influx version)
 case $version in
-  *'InfluxDB v2'* | *'Influx CLI'*) generation=2 ;;
+  *'InfluxDB v2'* | *'InfluxDB 2'* | *'Influx CLI'*) generation=2 ;;
   *) generation=1 ;;
 esac
 
@@ -33,7 +33,7 @@ make_folder() {
   base=${TMPDIR:-/tmp}
   for old in "$base"/ringbolt-influxdb.*; do
     process=${old#"$base"/ringbolt-influxdb.}
-    [ ! -d "$old" ] || kill -0 "${process%%.*}" 2>/dev/null || rm -rf "$old"
+    [ ! -d "$old" ] || [ -d "/proc/${process%%.*}" ] || rm -rf "$old"
   done
   folder=$(mktemp -d "$base/ringbolt-influxdb.$$.XXXXXX")
   trap 'rm -rf "$folder"' EXIT

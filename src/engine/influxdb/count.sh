@@ -11,5 +11,7 @@ queries=$(ask csv 'SHOW CONTINUOUS QUERIES')
 {
   printf '%s\n' "$measurements" | sed 1d
   printf '%s\n' "$policies" | sed 1d | grep -v '^autogen,0s,' || :
-  printf '%s\n' "$queries" | grep -F -- "$3," || :
+  printf '%s\n' "$queries" | while IFS= read -r line; do
+    case $line in "$3,"*) printf '%s\n' "$line" ;; esac
+  done
 } | wc -l

@@ -117,7 +117,8 @@ impl Engine for InfluxDb {
             .then(|| queries.into_iter().fold(connect(script!("say.sh"), access), Command::arg));
         let drop = format!("DROP DATABASE {}", identifier(name));
         let discard = connect(script!("discard.sh"), access).arg(name).arg(drop);
-        Restore { create: None, load, settle, discard }
+        let create = Some(connect(script!("absent.sh"), access).arg(field(name)));
+        Restore { create, load, settle, discard }
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {

@@ -27,6 +27,10 @@ if ask csv 'SHOW DATABASES' | grep -qxF -- "databases,$4"; then
       esac
     done
   done >"$folder/grants"
+  [ "$(ask csv "SHOW MEASUREMENTS ON $3" | sed 1d | wc -l)" -eq 0 ] || {
+    echo "database $4 is not empty any more" >&2
+    exit 1
+  }
   ask csv "DROP DATABASE $3"
 fi
 restored() { influxd restore -portable -host "127.0.0.1:${rpc##*:}" -db "$1" -newdb "$2" "$folder/backup"; }

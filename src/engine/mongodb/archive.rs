@@ -318,6 +318,10 @@ impl Validator for Archive {
         if let Some((namespace, _)) = open {
             return Err(Invalid::Cut(format!("the end of {} is missing", shown(namespace))));
         }
+        // A database without collections does not exist; mongodump calls it a success.
+        if self.only.is_some() && self.collections.is_empty() {
+            return Err(Invalid::Cut("it holds no collection".to_owned()));
+        }
         Ok(facts(self.only.is_some(), self.collections))
     }
 }

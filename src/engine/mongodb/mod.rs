@@ -39,7 +39,7 @@ static CARD: Card = Card {
     whole: None,
     renames: false,
     fixed_encoding: false,
-    about: "`mongodump --archive`, with the oplog on a replica set; documents counted, each collection's checksum compared",
+    about: "`mongodump --archive`, with the oplog on a replica set; documents counted, and the sum of each collection in the archive checked",
     proven: "not yet proven on a real server",
     example: Example {
         service: "    image: mongo:8
@@ -192,6 +192,15 @@ fn dump_whole(access: &Access, patterns: &Patterns, server: &Server) -> Dump {
 
 /// One database. What is left out is named exactly, or by its beginning and a `*`.
 fn dump_one(access: &Access, name: &DatabaseName, patterns: &Patterns, server: &Server) -> Dump {
+    let readable = |pattern: &&String| {
+        let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
+        !beginning.is_empty() && !beginning.contains(['*', '?'])
+    };
+    if let Some(pattern) = patterns.exclude.iter().find(|pattern| !readable(pattern)) {
+        let why =
+            "mongodump leaves out collections by their whole name, or by its beginning and a `*`";
+        return nothing(refuse(TOOL, format!("`exclude` has `{pattern}`: {why}")));
+    }
     let mut command = shell::dump(access).arg(format!("--db={name}"));
     for pattern in &patterns.exclude {
         command = command.arg(match pattern.strip_suffix('*') {

@@ -43,8 +43,9 @@ pub(super) const LOAD: &str = connected!(
 );
 
 /// Loads a dump of globals as it is, and goes on where something is there already.
-pub(super) const LOAD_GLOBALS: &str =
-    connected!(r#""$client" "$@" --batch --comments --force || true"#);
+pub(super) const LOAD_GLOBALS: &str = connected!(
+    r#""$client" "$@" --batch --execute='DO 0' && { "$client" "$@" --batch --comments --force || true; }"#
+);
 
 /// Dumps accounts. The SQL in `$QUESTIONS` makes the statements that show them.
 pub(super) const ACCOUNTS: &str = connected!(include_str!("accounts.sh"));

@@ -25,7 +25,7 @@ const INSTANCE: &str = "instance";
 static CARD: Card = Card {
     name: "redis",
     aliases: &["valkey"],
-    images: &["redis", "valkey", "redis-stack", "redis-stack-server", "keydb"],
+    images: &["redis", "valkey", "redis-stack", "redis-stack-server"],
     formats: &[Format { name: "rdb", extension: "rdb" }],
     takes: &["user", "password"],
     needs: &[],

@@ -88,6 +88,10 @@ for attempt in 1 2 3 4 5; do
 done
 alive || fail "$program does not load this dump: $(words)"
 wait "$feeder" || fail "the dump did not reach $program"
+# The dump was loaded for a while, and an application may have come meanwhile.
+inform
+count
+[ "$total" = 0 ] || fail "this server is not empty any more"
 
 : >"$state/begun"
 answer=$(printf %s "$secret" | ask -x CONFIG SET masterauth)

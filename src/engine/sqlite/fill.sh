@@ -11,4 +11,6 @@ cd "$copy" || exit
 cat >dump || exit
 said=$(sqlite3 -init /dev/null -batch -bail dump 'PRAGMA integrity_check' 2>&1)
 case $said in ok | *'no such '* | *'unknown '*) ;; *) fail "what is to be restored is damaged: $said" ;; esac
+things=$(sqlite3 -init /dev/null -batch -bail "$1" '.timeout 60000' 'SELECT count(*) FROM sqlite_master') || exit
+[ "$things" = 0 ] || fail "$1 is not empty any more"
 sqlite3 -init /dev/null -batch -bail "$1" '.timeout 60000' '.restore main dump' || exit
