@@ -129,7 +129,7 @@ fn a_tool_that_is_not_there_is_named() {
     let guarded = Guarded::new(&world);
     server.shell("mv $(readlink -f $(command -v pg_dump)) /tmp/; rm -f /usr/lib/postgresql/*/bin/pg_dump").expect(0);
     server.shell("rm -f /usr/bin/pg_dump").expect(0);
-    let ran = world.ringbolt(&["backup"]).says("the image has no `pg_dump`");
+    let ran = world.ringbolt(&["backup"]).says("has no `pg_dump`");
     guarded.check(&world, ran, "`pg_dump` in container");
 }
 

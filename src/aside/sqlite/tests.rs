@@ -77,10 +77,16 @@ fn a_lock_is_waited_for_and_then_an_error() {
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let said = dumped(&path).unwrap_err().to_string();
     assert!(said.ends_with("app.db`: database is locked"), "{said}");
-    holder.execute_batch("COMMIT; BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+    holder.execute_batch("COMMIT").unwrap();
     let whole = dumped(&path).unwrap();
-    let said = replace(&path, Duration::from_millis(50), &mut whole.as_slice()).unwrap_err();
-    assert!(said.to_string().ends_with("app.db`: database is locked"), "{said}");
+    let filled = |path: &Path| replace(path, Duration::from_millis(50), &mut whole.as_slice());
+    let said = filled(&path).unwrap_err().to_string();
+    assert!(said.ends_with("app.db` is not empty any more"), "{said}");
+    let empty = folder.database("empty.db", "PRAGMA user_version = 1");
+    let holder = Connection::open(&empty).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE; CREATE TABLE t (i)").unwrap();
+    let said = filled(&empty).unwrap_err().to_string();
+    assert!(said.ends_with("empty.db`: database is locked"), "{said}");
 }
 
 #[test]
