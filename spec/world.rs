@@ -299,7 +299,8 @@ fn helper_image() {
         let program = folder.join("ringbolt");
         Ran::of(Command::new("strip").arg("-o").arg(&program).arg(BINARY)).expect(0);
         let file = "FROM ringbolt-spec/app:bookworm\nCOPY ringbolt /ringbolt\n\
-                    VOLUME /backups\nENTRYPOINT [\"/ringbolt\"]\n";
+                    ENV RINGBOLT_STORES__LOCAL__URL=file:///backups\nVOLUME /backups\n\
+                    ENTRYPOINT [\"/ringbolt\"]\n";
         std::fs::write(folder.join("Dockerfile"), file).unwrap();
         let label = "org.ringbolt.spec=image";
         let mut build = Command::new("docker");
