@@ -37,7 +37,8 @@ for memory in no yes; do
 done
 [ -n "$copy" ] ||
   fail "no place for a copy of $bytes bytes in TMPDIR ($TMPDIR), /tmp, /var/tmp or ${folder:-/}"
-trap 'rm -rf "$copy"' EXIT
+# Who ends a command ends its children first, over and over: this one is to do its work.
+trap 'trap "" HUP INT TERM; rm -rf "$copy"' EXIT
 trap 'exit 1' HUP INT TERM
 cd "$copy" || exit
 

@@ -5,7 +5,8 @@ fail() { printf '%s\n' "$1" >&2; exit 1; }
 folder=${1%/*}
 [ -d "${folder:-/}" ] || fail "there is no folder ${folder:-/}: make it first"
 copy=$(mktemp -d "$folder/.ringbolt-sqlite.$$.XXXXXX") || exit
-trap 'rm -rf "$copy"' EXIT
+# Who ends a command ends its children first, over and over: this one is to do its work.
+trap 'trap "" HUP INT TERM; rm -rf "$copy"' EXIT
 trap 'exit 1' HUP INT TERM
 cd "$copy" || exit
 cat >dump || exit
