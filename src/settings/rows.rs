@@ -335,7 +335,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "data_dir",
         expects: "an absolute path",
         default: "`/var/lib/ringbolt`",
-        about: "Where the history of runs is. It may be deleted at any time: no restore needs it.",
+        about: "Where the history of runs is, and the marks of containers that are held. It may be deleted while no backup with `hold` runs: no restore needs it.",
         examples: &["/var/lib/ringbolt"],
         mistakes: &["", "var/lib/ringbolt"],
         reader: Reader::Plain(|settings, _, given| {
