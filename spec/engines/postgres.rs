@@ -2,7 +2,7 @@
 //! privileges, extensions.
 
 use super::{Subject, check_cuts, check_flips, check_tools, equal};
-use crate::world::{POSTGRES, Ran, Server, World};
+use crate::world::{POSTGRES, Ran, Server, World, docker, wait_for};
 
 const SEED: &str = include_str!("postgres.sql");
 const COMPARED: &str = include_str!("postgres_facts.sql");
@@ -145,6 +145,32 @@ fn an_upgrade_restores_and_a_downgrade_is_refused() {
     let down = format!("{}@latest", new.source());
     let ran = world.ringbolt(&["restore", &down, "--into", &old.name, "--database", "down"]);
     ran.expect(1).says("comes from version 17").says("runs version 15");
+}
+
+#[test]
+fn transfers_during_a_dump_are_whole_or_not_there() {
+    let world = World::new();
+    let server = world.postgres("busy", &[("enable", "true"), ("databases", "keeper")], &[]);
+    server.sql(
+        "keeper",
+        "CREATE TABLE a AS SELECT i, 1000 n, repeat('x', 200) t FROM generate_series(1, 100000) i;
+         CREATE TABLE b AS SELECT i, 1000 n FROM generate_series(1, 100000) i;
+         CREATE TABLE done (i serial)",
+    );
+    let transfer =
+        "while psql --username=keeper --quiet --command='BEGIN; UPDATE a SET n = n - 1 WHERE i = 7;
+        UPDATE b SET n = n + 1 WHERE i = 7; INSERT INTO done DEFAULT VALUES; COMMIT'; do :; done";
+    docker(&["exec", "--detach", &server.name, "sh", "-c", transfer]).expect(0);
+    let done = || server.sql("keeper", "SELECT count(*) FROM done").parse::<u64>().unwrap();
+    wait_for("the first transfers", || done() > 3);
+    let before = done();
+    world.ringbolt(&["backup"]).expect(0);
+    assert!(done() > before, "nobody wrote during the dump");
+    let latest = format!("{}/keeper@latest", server.source());
+    world.ringbolt(&["restore", &latest, "--into", &server.name, "--database", "cut"]).expect(0);
+    let sums = "SELECT (SELECT sum(n) FROM a) + (SELECT sum(n) FROM b),
+        (SELECT sum(n) FROM b) - 100000000 - (SELECT count(*) FROM done)";
+    assert_eq!(server.sql("cut", sums), "200000000|0");
 }
 
 #[test]

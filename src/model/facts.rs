@@ -106,7 +106,8 @@ impl fmt::Display for Facts {
         if self.large_objects > 0 {
             parts.push(count(self.large_objects, "large object"));
         }
-        parts.extend(self.counts.iter().map(|(name, number)| format!("{number} {name}")));
+        let some = self.counts.iter().filter(|(_, number)| **number > 0);
+        parts.extend(some.map(|(name, number)| format!("{number} {name}")));
         f.write_str(&parts.join(", "))
     }
 }
