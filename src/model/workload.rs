@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Secret;
+use super::{Secret, SecretRef};
 
 /// A container as the engine reported it.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +34,16 @@ impl Environment {
 
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.0.get(name)
+    }
+
+    /// Where a password is, by the first of these variables that says it; one with `_FILE` behind its
+    /// name holds a path, and goes before it.
+    pub fn password<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<SecretRef> {
+        names.into_iter().find_map(|name| {
+            let file = self.text(&format!("{name}_FILE"));
+            let file = file.map(|path| SecretRef::File(path.to_owned()));
+            file.or_else(|| self.text(name).map(|_| SecretRef::Env(name.to_owned())))
+        })
     }
 
     /// The variables that hold this very value; an empty one is nobody's.

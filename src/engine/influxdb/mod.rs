@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::{
     Command, Database, DatabaseName, DatabaseSetting, Databases, Environment, Facts, Part, Place,
-    SecretRef, Server, Value,
+    Server, Value,
 };
 
 static CARD: Card = Card {
@@ -71,12 +71,8 @@ impl Engine for InfluxDb {
     /// user and password.
     /// <https://github.com/docker-library/docs/blob/master/influxdb/README.md>
     fn defaults(&self, env: &Environment) -> Defaults {
-        let secrets = ["INFLUXDB_ADMIN_PASSWORD", "DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"];
-        let password = secrets.iter().find_map(|name| {
-            let file = env.text(&format!("{name}_FILE"));
-            let file = file.map(|path| SecretRef::File(path.to_owned()));
-            file.or_else(|| env.text(name).map(|_| SecretRef::Env((*name).to_owned())))
-        });
+        let password =
+            env.password(["INFLUXDB_ADMIN_PASSWORD", "DOCKER_INFLUXDB_INIT_ADMIN_TOKEN"]);
         let named = ["INFLUXDB_DB", "DOCKER_INFLUXDB_INIT_BUCKET"];
         let named = named.iter().find_map(|name| env.text(name));
         let databases = match named.and_then(|name| name.parse().ok()) {
@@ -305,6 +301,7 @@ fn tag(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SecretRef;
 
     #[test]
     fn a_probe_of_1_x_tells_databases_queries_and_users() {

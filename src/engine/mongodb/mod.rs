@@ -18,7 +18,7 @@ use super::{
     Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, SecretRef, Server,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, Server,
 };
 use shell::{LOADER, TOOL, WHOLE, refuse};
 
@@ -72,10 +72,7 @@ impl Engine for Mongodb {
             ("MONGODB_ROOT_USERNAME", "MONGODB_ROOT_PASSWORD"),
         ];
         let root = ROOTS.iter().find_map(|(user, password)| {
-            let file = env.text(&format!("{password}_FILE"));
-            let file = file.map(|path| SecretRef::File(path.to_owned()));
-            let own = || env.text(password).map(|_| SecretRef::Env((*password).to_owned()));
-            let password = file.or_else(own)?;
+            let password = env.password([*password])?;
             // Bitnami's image calls its administrator so where nobody does.
             Some((env.text(user).unwrap_or("root").to_owned(), password))
         });

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::model::{Database, DatabaseSetting, TableRows, Value};
+use crate::model::{Database, DatabaseSetting, SecretRef, TableRows, Value};
 
 fn access(password: Option<&SecretRef>) -> Access<'_> {
     Access { user: if password.is_some() { "root" } else { "" }, password, paths: &[] }

@@ -15,7 +15,7 @@ use super::{
     GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Place, SecretRef, Server, Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
 };
 
 static FORMATS: [Format; 1] = [Format { name: "plain", extension: "sql" }];
@@ -107,11 +107,8 @@ impl Engine for Mysql {
         };
         let text = |suffix| names(suffix).find_map(|name| env.text(&name).map(str::to_owned));
         let secret = |suffix| {
-            names(suffix).find_map(|name| {
-                let file = env.text(&format!("{name}_FILE"));
-                let file = file.map(|path| SecretRef::File(path.to_owned()));
-                file.or_else(|| env.text(&name).map(|_| SecretRef::Env(name)))
-            })
+            let names: Vec<String> = names(suffix).collect();
+            env.password(names.iter().map(String::as_str))
         };
         let (root, user) = (secret("ROOT_PASSWORD"), text("USER"));
         let (user, password) = match (root, user) {
@@ -291,6 +288,7 @@ fn asking(command: Command, questions: String) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SecretRef;
 
     #[track_caller]
     fn check(

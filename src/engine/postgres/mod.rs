@@ -14,8 +14,7 @@ use super::{
     GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, SecretRef, Server,
-    Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, Server, Value,
 };
 
 static CARD: Card = Card {
@@ -75,11 +74,7 @@ impl Engine for Postgres {
     /// <https://github.com/docker-library/docs/blob/master/postgres/README.md>
     fn defaults(&self, env: &Environment) -> Defaults {
         let first = |names: &[&str]| names.iter().find_map(|name| env.text(name));
-        let password = ["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"].iter().find_map(|name| {
-            let file = env.text(&format!("{name}_FILE"));
-            let file = file.map(|path| SecretRef::File(path.to_owned()));
-            file.or_else(|| env.text(name).map(|_| SecretRef::Env((*name).to_owned())))
-        });
+        let password = env.password(["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"]);
         let named = first(&["POSTGRES_DB", "POSTGRESQL_DATABASE"]);
         let databases = match named.and_then(|name| name.parse().ok()) {
             Some(name) => Databases::Named(vec![name]),
@@ -297,6 +292,7 @@ fn dbname(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::Database;
+    use crate::model::SecretRef;
 
     #[test]
     fn a_database_name_never_becomes_a_connection_string() {

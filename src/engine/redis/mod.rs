@@ -16,7 +16,7 @@ use super::{
     GlobalsRestore, Probed, Restore, Scope, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Place, SecretRef, Server, Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
 };
 
 /// What everything of one server is called.
@@ -68,12 +68,7 @@ impl Engine for Redis {
     /// The official images have no variable for a password; these are Bitnami's, and what people use
     /// in Compose files.
     fn defaults(&self, env: &Environment) -> Defaults {
-        let password = ["REDIS_PASSWORD", "VALKEY_PASSWORD"].iter().find_map(|name| {
-            let file = env.text(&format!("{name}_FILE"));
-            let file = file.map(|path| SecretRef::File(path.to_owned()));
-            let set = || env.text(name).filter(|text| !text.is_empty());
-            file.or_else(|| set().map(|_| SecretRef::Env((*name).to_owned())))
-        });
+        let password = env.password(["REDIS_PASSWORD", "VALKEY_PASSWORD"]);
         Defaults { user: DEFAULT_USER.to_owned(), password, databases: Databases::All }
     }
 
@@ -207,6 +202,7 @@ fn client(access: &Access, text: &'static str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SecretRef;
 
     #[test]
     fn a_password_is_found_where_images_have_it() {
