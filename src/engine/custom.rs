@@ -100,7 +100,7 @@ impl Custom {
             needs: &[],
             place: Place::Workload,
             whole: None,
-            renames: false,
+            renames: None,
             fixed_encoding: false,
             about: "what the operator's settings say",
             proven: "",

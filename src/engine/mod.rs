@@ -79,11 +79,6 @@ pub trait Engine: Debug + Send + Sync {
         None
     }
 
-    /// The longest name of a database, in bytes.
-    fn longest_name(&self) -> usize {
-        63
-    }
-
     /// What belongs to the server and to no database, if the engine can dump that.
     fn globals(&self) -> Option<&dyn Globals> {
         None
@@ -147,9 +142,9 @@ pub struct Card {
     pub place: Place,
     /// The name of the one thing that there is, where a server does not hold databases by name.
     pub whole: Option<&'static str>,
-    /// Whether a database can be filled under one name and get another. Where it cannot, a restore
-    /// fills it under its own name and removes it if that fails.
-    pub renames: bool,
+    /// Where a database can be filled under one name and get another: how long a name may be. `None`:
+    /// a restore fills it under its own name and removes it if that fails.
+    pub renames: Option<usize>,
     /// Whether an empty database of another encoding cannot hold what the dump holds.
     pub fixed_encoding: bool,
     /// How it is dumped, in a line for people.

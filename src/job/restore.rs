@@ -117,8 +117,8 @@ impl Into<'_> {
         }
         let there = self.session.server.databases.iter().find(|database| database.name == name);
         let card = engine.card();
-        let staged = match there {
-            None if card.renames => staged_name(&name, engine.longest_name(), random()),
+        let staged = match (there, card.renames) {
+            (None, Some(longest)) => staged_name(&name, longest, random()),
             _ => name.clone(),
         };
         let (format, major) = (&*archive.manifest.format, self.session.server.major);

@@ -29,7 +29,7 @@ static CARD: Card = Card {
     needs: &["path"],
     place: Place::Helper,
     whole: None,
-    renames: true,
+    renames: Some(LONGEST_DATABASE),
     fixed_encoding: false,
     about: "each `path` as one tar, by a helper: owners, modes, times, links, holes, attributes; \
             `exclude` takes patterns below it (`*` and `?` within a name, `**` through folders)",
@@ -116,10 +116,6 @@ impl Engine for Files {
         let tar = ["tar", "--extract", "--keep-old-files", "--same-permissions", "--numeric-owner"];
         let tar = Command::new(tar).arg("--xattrs").arg("--xattrs-include=*");
         Some(tar.arg("--directory=/").arg("--file=-"))
-    }
-
-    fn longest_name(&self) -> usize {
-        LONGEST_DATABASE
     }
 
     fn count_objects(&self, _: &Access, name: &DatabaseName) -> Command {

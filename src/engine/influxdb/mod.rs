@@ -26,7 +26,7 @@ static CARD: Card = Card {
     needs: &[],
     place: Place::Workload,
     whole: None,
-    renames: false,
+    renames: None,
     fixed_encoding: false,
     about: "1.x: `influxd backup -portable`, each shard read to its end and found again in the server; \
             users and grants are not in it. 2.x: `influx backup` of each bucket, by recipe, not yet \

@@ -37,7 +37,7 @@ static CARD: Card = Card {
     needs: &[],
     place: Place::Workload,
     whole: None,
-    renames: false,
+    renames: None,
     fixed_encoding: false,
     about: "`mongodump --archive`, with the oplog on a replica set; documents counted, and the sum of each collection in the archive checked",
     proven: "not yet proven on a real server",

@@ -37,7 +37,7 @@ static CARD: Card = Card {
     needs: &[],
     place: Place::Workload,
     whole: None,
-    renames: true,
+    renames: Some(63),
     fixed_encoding: true,
     about: "`pg_dump`, one snapshot each; exact rows and large objects counted",
     proven: "PostgreSQL 15, 17, 18",

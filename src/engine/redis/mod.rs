@@ -31,7 +31,7 @@ static CARD: Card = Card {
     needs: &[],
     place: Place::Workload,
     whole: Some(INSTANCE),
-    renames: false,
+    renames: None,
     fixed_encoding: false,
     about: "`redis-cli --rdb`, by replication, else `BGSAVE`; every key and the file's own checksum read; restored \
             into a running, empty server",

@@ -36,7 +36,7 @@ const fn card(place: Place) -> Card {
         needs: &["path"],
         place,
         whole: None,
-        renames: true,
+        renames: Some(LONGEST_DATABASE),
         fixed_encoding: false,
         about: "`sqlite3`'s `.backup`, or a helper container where there is none; `integrity_check`; exact \
                 rows counted",
@@ -108,10 +108,6 @@ impl Engine for Sqlite {
         Restore { create: None, load, settle: Some(settle), discard }
     }
 
-    fn longest_name(&self) -> usize {
-        LONGEST_DATABASE
-    }
-
     fn count_objects(&self, _access: &Access, name: &DatabaseName) -> Command {
         reading(name).arg("SELECT count(*) FROM sqlite_master")
     }
@@ -174,10 +170,6 @@ impl Engine for Aside {
         let settle = aside("sqlite-settle").arg(staged).arg(name);
         let settle = remembered(to.like).into_iter().fold(settle, Command::arg);
         Restore { create: None, load, settle: Some(settle), discard }
-    }
-
-    fn longest_name(&self) -> usize {
-        LONGEST_DATABASE
     }
 
     fn count_objects(&self, _access: &Access, name: &DatabaseName) -> Command {
