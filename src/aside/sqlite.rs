@@ -7,12 +7,13 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::OFlags;
 
 use super::scratch::Scratch;
 use super::{AsideError, volumes};
@@ -338,10 +339,13 @@ pub(super) fn settle(
     let owner = owner.split_once(':').and_then(|(u, g)| Some((u.parse().ok()?, g.parse().ok()?)));
     // Others than root own what they make, and can give nothing away.
     if let Some((user, group)) = owner.filter(|_| rustix::process::geteuid().is_root()) {
-        chown(staged, Some(user), Some(group)).map_err(failed("give away", staged))?;
+        lchown(staged, Some(user), Some(group)).map_err(failed("give away", staged))?;
     }
     if let Ok(mode) = u32::from_str_radix(mode, 8) {
-        let set = fs::set_permissions(staged, Permissions::from_mode(mode));
+        // The workload may write into this folder: nothing that it puts here leads us elsewhere.
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(staged);
+        let set = file.and_then(|file| file.set_permissions(Permissions::from_mode(mode)));
         set.map_err(failed("set the mode of", staged))?;
     }
     // Unlike moving it, this never replaces a file.

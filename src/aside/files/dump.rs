@@ -127,12 +127,17 @@ impl Dump<'_> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match open_quietly(found, flags) {
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => {
+                self.names.forget(&found.stat);
                 self.vanished(found.path);
                 return Ok(());
             }
             opened => opened.map_err(failed("open"))?,
         };
         let stat = rustix::fs::fstat(&file).map_err(failed("look at"))?;
+        // Another file took its place: what else bears the old one's name is no link to this.
+        if (stat.st_dev, stat.st_ino) != (found.stat.st_dev, found.stat.st_ino) {
+            self.names.forget(&found.stat);
+        }
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             self.vanished(found.path);
             return Ok(());

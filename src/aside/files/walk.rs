@@ -35,6 +35,13 @@ pub(super) trait Visitor {
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<(u64, u64), Vec<u8>>);
 
+impl Names {
+    /// Forgets a first name that is not in the archive after all.
+    pub(super) fn forget(&mut self, stat: &Stat) {
+        self.0.remove(&(stat.st_dev, stat.st_ino));
+    }
+}
+
 /// A folder on the way: what is still to be looked at in it, the last first.
 struct Level {
     folder: OwnedFd,
