@@ -173,8 +173,16 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let filter = format!("label=org.ringbolt.spec={}", self.prefix);
-        let found = docker(&["ps", "--all", "--quiet", "--filter", &filter]).stdout;
+        let found = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]).stdout;
         let ids: Vec<&str> = found.split_whitespace().collect();
+        // A helper outlives a Ringbolt that was killed, until another one finds it.
+        let helpers = ["ps", "--all", "--quiet", "--filter", "label=org.ringbolt.helper"];
+        for helper in docker(&helpers).stdout.split_whitespace() {
+            let of = docker(&["inspect", "--format", "{{.HostConfig.VolumesFrom}}", helper]).stdout;
+            if ids.iter().any(|id| of.contains(id)) {
+                docker(&["rm", "--force", helper]);
+            }
+        }
         if !ids.is_empty() {
             docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat());
         }
