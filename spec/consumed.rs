@@ -231,7 +231,8 @@ fn every_setting_has_an_effect() {
     let labels = [("enable", "true"), ("name", "app"), ("engine", "files"), ("path", "/data")];
     world.start("ringbolt-spec/app:bookworm", "app", &labels, &[], &[]);
     let other = run(&["--dry-run", "--set", "docker.helper_image=no-such-image:1"]).expect(1);
-    seen.check("docker.helper_image", other.stderr.contains("no-such-image:1"));
+    let said = other.says("the image `no-such-image:1` of helper containers is not there");
+    seen.check("docker.helper_image", said.stderr.contains("or set `docker.helper_image`"));
     let nobody = run(&["--dry-run", "--set", "labels.prefix=nobody-has-this"]).expect(2);
     seen.check("labels.prefix", nobody.stderr.contains("nobody-has-this.enable=true"));
     let nowhere = run(&["--dry-run", "--set", "docker.host=unix:///nowhere"]).expect(3);

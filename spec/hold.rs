@@ -111,6 +111,63 @@ fn server_volume_is_smaller(server: &Server) {
 }
 
 #[test]
+fn two_backups_of_one_container_hold_it_one_after_the_other() {
+    let world = World::with_helper();
+    let server = files(&world, "pause");
+    server.shell(MUCH).expect(0);
+    let mut first = held(&world, &server, "paused");
+    backup(&world).expect(0);
+    assert!(first.wait().unwrap().success());
+    assert_eq!((state(&server).as_str(), world.list().len()), ("running", 2));
+}
+
+#[test]
+fn a_hold_that_somebody_ends_is_no_success() {
+    let world = World::with_helper();
+    let server = files(&world, "pause");
+    server.shell(MUCH).expect(0);
+    let mut command = world.command();
+    command.args(arguments(&world)).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_for("the hold", || state(&server) == "paused");
+    docker(&["unpause", &server.name]).expect(0);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("went on while its files were read"), "{said}");
+}
+
+#[test]
+fn what_would_not_come_back_is_not_stopped() {
+    let world = World::with_helper();
+    let labels = [("enable", "true"), ("engine", "files"), ("path", "/data"), ("hold", "stop")];
+    let server = world.start("ringbolt-spec/app:bookworm", "app", &labels, &["--rm"], &[]);
+    backup(&world).expect(1).says("it is removed when it stops");
+    assert_eq!(state(&server), "running");
+    assert!(world.files().is_empty());
+}
+
+/// One that cannot go on fails its own backup only, and is tried again.
+#[test]
+fn a_container_that_cannot_go_on_stays_marked_and_stops_nobody_else() {
+    let world = World::with_helper();
+    let server = files(&world, "pause");
+    let held = world.folder.join("state/held");
+    std::fs::create_dir_all(&held).unwrap();
+    let id = docker(&["inspect", "--format", "{{.Id}}", &server.name]).stdout.trim().to_owned();
+    docker(&["pause", &server.name]).expect(0);
+    std::fs::write(held.join(&id), "pause").unwrap();
+    // A mark that cannot be read stands for one whose container cannot go on.
+    std::fs::create_dir_all(held.join("folder")).unwrap();
+    backup(&world)
+        .expect(0)
+        .says("let go on what a killed run held")
+        .says("that a container is held");
+    assert_eq!(state(&server), "running");
+    assert!(!held.join(&id).exists() && held.join("folder").exists());
+}
+
+#[test]
 fn other_engines_are_not_held() {
     let world = World::new();
     world.postgres("db", &[("enable", "true"), ("hold", "pause")], &[]);

@@ -28,11 +28,11 @@ pub(super) const LABELS: &[(&str, &str)] = &[("engine", "sqlite"), ("path", DATA
 pub(super) const ENABLED: &[(&str, &str)] =
     &[("enable", "true"), ("engine", "sqlite"), ("path", DATABASE)];
 
-/// By the container's own tool, in one journal mode.
-struct Own(&'static str);
-
-/// By a helper container.
-struct Helped(&'static str);
+/// In one journal mode; by the image's own tool, or by a helper container where it has none.
+struct Sqlite {
+    mode: &'static str,
+    image: &'static str,
+}
 
 /// Runs `sqlite3` where a container's volumes are. SQLite's locks work across containers.
 #[track_caller]
@@ -59,17 +59,22 @@ fn seed(server: &Server, mode: &str) {
     server.shell(&give).expect(0);
 }
 
-impl Subject for Own {
+impl Subject for Sqlite {
     fn engine(&self) -> &'static str {
         "sqlite"
     }
 
+    /// Where the image has the tool, there is no helper to do it instead.
+    fn world(&self) -> World {
+        if self.image == SQLITE { World::new() } else { World::with_helper() }
+    }
+
     fn start(&self, world: &World, name: &str, labels: &[(&str, &str)]) -> Server {
-        world.start(SQLITE, name, labels, &[], &[])
+        world.start(self.image, name, labels, &[], &[])
     }
 
     fn seed(&self, server: &Server) {
-        seed(server, self.0);
+        seed(server, self.mode);
     }
 
     fn compared(&self, server: &Server, database: &str) -> String {
@@ -93,47 +98,8 @@ impl Subject for Own {
         r#""$real" "$@"; head -c 3000 snapshot > half; mv half snapshot; exit 0"#
     }
 
-    /// Then a helper is to do it, which this world has none of.
     fn without_tool(&self, _server: &Server) -> Vec<String> {
         vec!["needs a helper container".to_owned()]
-    }
-
-    fn labels(&self) -> &'static [(&'static str, &'static str)] {
-        LABELS
-    }
-}
-
-impl Subject for Helped {
-    fn engine(&self) -> &'static str {
-        "sqlite"
-    }
-
-    fn world(&self) -> World {
-        World::with_helper()
-    }
-
-    fn start(&self, world: &World, name: &str, labels: &[(&str, &str)]) -> Server {
-        world.start(APP, name, labels, &[], &[])
-    }
-
-    fn seed(&self, server: &Server) {
-        seed(server, self.0);
-    }
-
-    fn compared(&self, server: &Server, database: &str) -> String {
-        compared(server, database)
-    }
-
-    fn database(&self) -> &'static str {
-        DATABASE
-    }
-
-    fn beside(&self) -> Option<&'static str> {
-        Some(NASTY)
-    }
-
-    fn tool(&self) -> (&'static str, &'static str) {
-        ("", "")
     }
 
     fn labels(&self) -> &'static [(&'static str, &'static str)] {
@@ -144,26 +110,26 @@ impl Subject for Helped {
 #[test]
 fn sqlite_restores_in_every_journal_mode() {
     for mode in ["delete", "truncate", "wal"] {
-        check_round_trip(&Own(mode), &[]);
+        check_round_trip(&Sqlite { mode: mode, image: SQLITE }, &[]);
     }
 }
 
 #[test]
 fn sqlite_restores_by_a_helper_in_every_journal_mode() {
     for mode in ["delete", "truncate", "wal"] {
-        check_round_trip(&Helped(mode), &[]);
+        check_round_trip(&Sqlite { mode: mode, image: APP }, &[]);
     }
 }
 
 #[test]
 fn sqlite_with_a_lying_tool_leaves_nothing() {
-    check_tools(&Own("wal"));
+    check_tools(&Sqlite { mode: "wal", image: SQLITE });
 }
 
 #[test]
 fn sqlite_with_a_flipped_byte_is_refused() {
-    check_flips(&Own("wal"));
-    check_flips(&Helped("delete"));
+    check_flips(&Sqlite { mode: "wal", image: SQLITE });
+    check_flips(&Sqlite { mode: "delete", image: APP });
 }
 
 /// A file with everything in it, made in all the ways that a file can be made.

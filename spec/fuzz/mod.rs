@@ -27,6 +27,28 @@ fn check(file: &str, words: impl Iterator<Item = String>) {
     check_generated(file, BEGIN, END, &words.collect::<String>());
 }
 
+/// The fuzzers' package has a lock of its own, which is not part of the build.
+#[test]
+fn the_fuzzers_lock_has_every_crate() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (manifest, lock) = (read("Cargo.toml"), read("spec/fuzz/Cargo.lock"));
+    let own = lock.split("[[package]]").find(|own| own.contains("name = \"ringbolt\"\n")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+    let dependencies = dependencies.split("\n[").next().unwrap();
+    let crates = dependencies.lines().filter_map(|line| line.split_once(" = "));
+    let mut count = 0;
+    for (name, _) in crates.filter(|(name, _)| !name.starts_with('#')) {
+        let locked = [format!(" \"{name}\","), format!(" \"{name} ")];
+        assert!(
+            locked.iter().any(|line| own.contains(line)),
+            "run `cargo metadata` in spec/fuzz: {name}"
+        );
+        count += 1;
+    }
+    assert!(count > 20, "{count}");
+}
+
 #[test]
 fn the_labels_dictionary_has_every_label_and_its_values() {
     let ours = LABELS.iter().flat_map(|label| {

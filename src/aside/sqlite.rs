@@ -312,9 +312,8 @@ fn replace(name: &Path, patience: Duration, input: &mut dyn Read) -> Result<(), 
         let mut to = Connection::open(name)?;
         to.busy_timeout(patience)?;
         // It was empty when the restore began, and somebody may have it open.
-        let things: i64 =
-            to.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        if things > 0 {
+        let objects: i64 = to.query_row(OBJECTS, [], |row| row.get(0))?;
+        if objects > 0 {
             return Ok(false);
         }
         step(&from, &mut to).map(|()| true)

@@ -68,7 +68,8 @@ mod tests {
             603 600 0:60 / /backups rw - tmpfs tmpfs rw\n\
             604 602 254:1 /srv/x /data/my\\040files rw shared:9 - ext4 /dev/vda rw\n\
             605 600 0:61 / /data/hidden rw - ext4 /dev/vdb rw\n\
-            606 605 0:62 / /data/hidden rw - tmpfs tmpfs rw\n";
+            606 605 0:62 / /data/hidden rw - tmpfs tmpfs rw\n\
+            607 600 254:1 /srv/app.db /app/app.db rw - ext4 /dev/vda rw\n";
         for (folder, expected) in [
             ("/data", true),
             ("/data/sub", true),
@@ -78,6 +79,9 @@ mod tests {
             ("/", false),
             ("/tmp", false),
             ("/backups", false),
+            ("/app/app.db", true),
+            ("/app", false),
+            ("/proc/1", false),
         ] {
             assert_eq!(holds(mounts, Path::new(folder)), expected, "{folder}");
         }

@@ -34,7 +34,7 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
                 for container in &left.released {
                     printer.say(&format!("let go on what a killed run held: {container}"));
                 }
-                for (_, error) in &left.failures {
+                for error in &left.failures {
                     printer.error(error);
                 }
             }

@@ -28,6 +28,8 @@ pub enum DockerError {
     EventsEnded,
     #[error("container `{0}` needs a helper container, and Ringbolt does not know its own image")]
     NoOwnImage(String),
+    #[error("the image `{0}` of helper containers is not there")]
+    NoImage(String),
     #[error("it cannot be held: {0}")]
     Unholdable(&'static str),
     #[error("there is no container `{0}`")]
@@ -60,9 +62,11 @@ impl DockerError {
 impl Explain for DockerError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Tls(_) | Self::NoContainer(_) | Self::NoOwnImage(_) | Self::Unholdable(_) => {
-                ErrorKind::Usage
-            }
+            Self::Tls(_)
+            | Self::NoContainer(_)
+            | Self::NoOwnImage(_)
+            | Self::NoImage(_)
+            | Self::Unholdable(_) => ErrorKind::Usage,
             Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. }
             | Self::List(_)
@@ -84,6 +88,10 @@ impl Explain for DockerError {
             Self::Refused { source, .. } => Some(source.hint().to_owned()),
             Self::Unreachable { host, .. } => Some(unreachable_hint(host)),
             Self::EventsEnded | Self::Unholdable(_) => None,
+            Self::NoImage(_) => Some(
+                "build or pull it where the containers run, or set `docker.helper_image`"
+                    .to_owned(),
+            ),
             Self::NoOwnImage(_) => Some(
                 "Ringbolt runs outside of a container: set `docker.helper_image` to its image"
                     .to_owned(),

@@ -145,8 +145,13 @@ impl Docker {
         image: &str,
     ) -> Result<HashMap<String, String>, DockerError> {
         let failed = |call| DockerError::call(call, &workload.name);
-        let inspected = self.client.inspect_image(image).await;
-        let config = inspected.map_err(failed("inspect the helper's image"))?.config;
+        let inspected = match self.client.inspect_image(image).await {
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
+                return Err(DockerError::NoImage(image.to_owned()));
+            }
+            inspected => inspected.map_err(failed("inspect the helper's image"))?,
+        };
+        let config = inspected.config;
         let declared = config.and_then(|config| config.volumes).unwrap_or_default();
         let inspected =
             self.client.inspect_container(&workload.id, None::<InspectContainerOptions>);

@@ -48,10 +48,9 @@ pub trait Engine: Debug + Send + Sync {
     /// version. Read the answer with [`Engine::read_probe`].
     ///
     /// It is one command, because starting one in a container costs the host several times what the
-    /// command then does. Most clients can start another program (`psql` by backquotes, `mysql` by
-    /// `system`, `sqlite3` by `.shell`, `mongosh` by Node's `child_process`); for others it is `sh -c`.
-    /// Either way the shell's text is a constant (`tool.rs`): what users wrote reaches the client by
-    /// its arguments, its input and its environment alone.
+    /// command then does: `psql` starts the other program by backquotes, the others are scripts
+    /// ([`Command::script`]). Either way the shell's text is a constant: what users wrote reaches the
+    /// client by its arguments, its input and its environment alone.
     fn probe(&self, access: &Access) -> Command;
 
     /// Reads the answer. A tool that is not there makes no error of it: who only wants the server
@@ -121,10 +120,6 @@ pub trait Globals {
     fn load(&self, access: &Access) -> Command;
 }
 
-/// The labels that mean something to some engines only.
-pub const SPECIFIC: [&str; 8] =
-    ["databases", "user", "password", "path", "include", "exclude", "exclude-data", "hold"];
-
 /// An engine's fixed facts.
 #[derive(Debug)]
 pub struct Card {
@@ -134,7 +129,8 @@ pub struct Card {
     pub images: &'static [&'static str],
     /// The first is the default.
     pub formats: &'static [Format],
-    /// The labels of [`SPECIFIC`] that it heeds.
+    /// The labels that it heeds, of those that mean something to some engines only: `databases`, `user`,
+    /// `password`, `path`, `include`, `exclude`, `exclude-data`, `hold`.
     pub takes: &'static [&'static str],
     /// Those of them that it cannot do without.
     pub needs: &'static [&'static str],

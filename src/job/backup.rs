@@ -45,14 +45,15 @@ struct Run<'a> {
 pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     let own = (context.clone(), plan.clone());
     let task = tokio::spawn(async move { parts(&own.0, &own.1, trigger).await });
-    let mut report = task.await.unwrap_or_else(|panic| {
-        let mut report = Report::new(plan);
-        report.failures.push((None, JobError::Panicked(panic.to_string())));
-        report
-    });
-    if let Err(error) = hold::release(context, plan).await {
-        report.failures.push((None, error));
-    }
+    let mut report = match task.await {
+        Ok(report) => report,
+        Err(panic) => {
+            let mut report = Report::new(plan);
+            report.failures.push((None, JobError::Panicked(panic.to_string())));
+            report.failures.extend(hold::release(context, plan).await.err().map(|e| (None, e)));
+            report
+        }
+    };
     if let Err(error) = hook::after(context, plan, &report).await {
         report.failures.push((None, error));
     }

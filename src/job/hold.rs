@@ -15,9 +15,10 @@ use super::{Context, JobError};
 use crate::model::{Hold, Plan};
 use crate::transport::Limits;
 
-/// How often a container that cannot go on is asked to, and the first pause in between; each
-/// further one is twice as long.
-const ATTEMPTS: u32 = 6;
+/// How often our own container is asked to go on, and the first pause in between; each further one is
+/// twice as long. What others left is asked once: the next run asks again.
+const OWN: u32 = 6;
+const LEFT: u32 = 1;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Between two looks at whether another run has let a container go.
@@ -36,9 +37,10 @@ pub(super) struct Held {
 /// Containers that a killed run had left held.
 #[derive(Debug, Default)]
 pub struct Left {
+    /// By their ids.
     pub released: Vec<String>,
-    /// Those that still do not go on, by their ids.
-    pub failures: Vec<(String, JobError)>,
+    /// Why others still do not go on.
+    pub failures: Vec<JobError>,
 }
 
 impl Left {
@@ -51,7 +53,7 @@ impl Left {
 /// is waited for: when that run lets it go, nobody else may be reading.
 ///
 /// # Errors
-/// [`JobError::Mark`], [`JobError::Stopped`], [`JobError::Docker`]; [`release`] is due all the same.
+/// [`JobError::Mark`], [`JobError::Stopped`], [`JobError::Docker`], [`JobError::StillHeld`].
 pub(super) async fn hold(
     context: &Context,
     plan: &Plan,
@@ -66,20 +68,31 @@ pub(super) async fn hold(
         if let Some(limit) = limits.reached() {
             return Err(JobError::Stopped(limit));
         }
-        let mark = File::options().create(true).append(true).open(&path).map_err(failed)?;
+        let mark = File::options().create(true).read(true).append(true).open(&path);
+        let mark = mark.map_err(failed)?;
         if lock(&mark, &path)? {
             break mark;
         }
         tokio::time::sleep(WAIT).await;
     };
+    // A killed run may have left it held, and nobody could let it go on since.
+    let left = word(&mut mark).map_err(failed)?;
+    if let Some(left) = left {
+        go_on(context, &id, left, OWN).await?;
+    }
     if !context.docker.is_active(&id).await? {
         fs::remove_file(&path).map_err(failed)?;
         return Ok(None);
     }
     mark.set_len(0).and_then(|()| mark.write_all(hold.to_string().as_bytes())).map_err(failed)?;
     mark.sync_all().map_err(failed)?;
-    context.docker.hold(&id, hold).await?;
-    Ok(Some(Held { id, hold, path, _mark: mark }))
+    let held = Held { id, hold, path, _mark: mark };
+    let Err(error) = context.docker.hold(&held.id, hold).await else { return Ok(Some(held)) };
+    // Docker may have done it all the same.
+    match held.release(context).await {
+        Err(still @ JobError::StillHeld { .. }) => Err(still),
+        _ => Err(error.into()),
+    }
 }
 
 impl Held {
@@ -88,7 +101,7 @@ impl Held {
     /// # Errors
     /// [`JobError::StillHeld`] if it does not, [`JobError::Broken`] if somebody else let it go before.
     pub(super) async fn release(self, context: &Context) -> Result<(), JobError> {
-        let was_held = go_on(context, &self.id, self.hold).await?;
+        let was_held = go_on(context, &self.id, self.hold, OWN).await?;
         fs::remove_file(&self.path).or_else(|source| match source.kind() {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(JobError::Mark { path: self.path.clone(), source }),
@@ -97,13 +110,14 @@ impl Held {
     }
 }
 
-/// Lets the plan's container go on, if its run has held it and ended without letting it go.
+/// Lets the plan's container go on after a panic, if its run has held it.
 ///
 /// # Errors
 /// [`JobError::StillHeld`] if it does not.
 pub(super) async fn release(context: &Context, plan: &Plan) -> Result<(), JobError> {
+    let path = context.held.join(&plan.workload.id);
     match plan.hold {
-        Some(_) => release_mark(context, &context.held.join(&plan.workload.id)).await.map(drop),
+        Some(_) => release_mark(context, &path, OWN).await.map(drop),
         None => Ok(()),
     }
 }
@@ -113,10 +127,10 @@ pub(super) async fn release(context: &Context, plan: &Plan) -> Result<(), JobErr
 pub async fn release_left(context: &Context) -> Left {
     let mut left = Left::default();
     for id in marks(&context.held) {
-        match release_mark(context, &context.held.join(&id)).await {
+        match release_mark(context, &context.held.join(&id), LEFT).await {
             Ok(true) => left.released.push(id),
             Ok(false) => {}
-            Err(error) => left.failures.push((id, error)),
+            Err(error) => left.failures.push(error),
         }
     }
     left
@@ -129,7 +143,7 @@ pub(super) fn marks(folder: &Path) -> BTreeSet<String> {
 }
 
 /// Whether a mark was there that no run holds any more; then its container goes on.
-async fn release_mark(context: &Context, path: &Path) -> Result<bool, JobError> {
+async fn release_mark(context: &Context, path: &Path, attempts: u32) -> Result<bool, JobError> {
     let failed = |source| JobError::Mark { path: path.to_owned(), source };
     let mut mark = match File::open(path) {
         Ok(mark) => mark,
@@ -140,11 +154,8 @@ async fn release_mark(context: &Context, path: &Path) -> Result<bool, JobError> 
         return Ok(false);
     }
     let id = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let mut word = String::new();
-    mark.read_to_string(&mut word).map_err(failed)?;
-    // A mark without a word is older than the hold: nothing was held yet.
-    if let Ok(hold) = word.parse() {
-        go_on(context, id, hold).await?;
+    if let Some(hold) = word(&mut mark).map_err(failed)? {
+        go_on(context, id, hold, attempts).await?;
     }
     fs::remove_file(path).map_err(failed)?;
     Ok(true)
@@ -163,10 +174,17 @@ fn lock(mark: &File, path: &Path) -> Result<bool, JobError> {
     Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())))
 }
 
-/// Asks a container to go on until it does. `false`: it did already.
-async fn go_on(context: &Context, id: &str, hold: Hold) -> Result<bool, JobError> {
+/// What a mark says. `None`: it is older than the hold, and nothing was held yet.
+fn word(mark: &mut File) -> io::Result<Option<Hold>> {
+    let mut word = String::new();
+    mark.read_to_string(&mut word)?;
+    Ok(word.parse().ok())
+}
+
+/// Asks a container to go on, so often at most. `false`: it did already.
+async fn go_on(context: &Context, id: &str, hold: Hold, attempts: u32) -> Result<bool, JobError> {
     let mut pause = PAUSE;
-    for _ in 1..ATTEMPTS {
+    for _ in 1..attempts {
         match context.docker.release(id, hold).await {
             Ok(was_held) => return Ok(was_held),
             Err(_) => tokio::time::sleep(pause).await,

@@ -13,6 +13,9 @@ use crate::transport::{self, Limits, Stop};
 /// before has shut, this one opens again.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// How much of what failed a hook is told, in characters: the kernel takes no longer variable than 128 KiB.
+const LONGEST: usize = 8 * 1024;
+
 /// Runs the hook before a backup, if there is one.
 ///
 /// # Errors
@@ -37,7 +40,7 @@ pub(super) async fn after(context: &Context, plan: &Plan, report: &Report) -> Re
     let told = [
         ("RINGBOLT_OUTCOME", report.outcome().to_string()),
         ("RINGBOLT_ARCHIVES", ids.join(" ")),
-        ("RINGBOLT_ERROR", report.error().unwrap_or_default()),
+        ("RINGBOLT_ERROR", report.error().unwrap_or_default().chars().take(LONGEST).collect()),
     ];
     run(context, plan, "after", plan.hooks.after.as_deref(), &told, &limits).await
 }

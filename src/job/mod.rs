@@ -267,7 +267,8 @@ impl Explain for JobError {
             }
             Self::Downgrade { .. } => Some("restore into the same or a newer version".to_owned()),
             Self::NotEmpty { .. } => Some(
-                "choose another name with `--database`, or empty that database first".to_owned(),
+                "empty it first, or choose another name with `--database` where there can be several"
+                    .to_owned(),
             ),
             Self::Mark { .. } => Some("`data_dir` must be a folder that can be written".to_owned()),
             Self::StillHeld { container, hold, .. } => Some(hold::advice(container, *hold)),

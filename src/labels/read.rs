@@ -10,7 +10,6 @@ use super::rows::LABELS;
 use super::table::Label;
 use super::values::{Encrypt, EngineChoice};
 use super::{Rules, alias};
-use crate::engine;
 use crate::model::{
     Codec, Databases, Hold, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
     Workload, nearest,
@@ -54,17 +53,16 @@ impl Draft {
         let Patterns { include, exclude, exclude_data } = &self.patterns;
         let list = |items: &[String]| (!items.is_empty()).then(|| items.join(","));
         let said = [
-            self.databases.as_ref().map(ToString::to_string),
-            self.user.clone(),
-            self.password.as_ref().map(ToString::to_string),
-            list(&self.path),
-            list(include),
-            list(exclude),
-            list(exclude_data),
-            self.hold.as_ref().map(ToString::to_string),
+            ("databases", self.databases.as_ref().map(ToString::to_string)),
+            ("user", self.user.clone()),
+            ("password", self.password.as_ref().map(ToString::to_string)),
+            ("path", list(&self.path)),
+            ("include", list(include)),
+            ("exclude", list(exclude)),
+            ("exclude-data", list(exclude_data)),
+            ("hold", self.hold.as_ref().map(ToString::to_string)),
         ];
-        let named = engine::SPECIFIC.into_iter().zip(said);
-        named.filter_map(|(key, said)| Some((key, said?))).collect()
+        said.into_iter().filter_map(|(key, said)| Some((key, said?))).collect()
     }
 }
 

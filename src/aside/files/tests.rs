@@ -103,11 +103,58 @@ fn what_is_excluded_is_left_out() {
         (&["*.log", "sub", "tmp"][..], " cache cache/x keep"),
         (&["**/*.log", "cache/**", "tmp/"], " cache keep sub sub/x"),
         (&["?", "sub/*", "[ct]*"], " a.log keep sub"),
+        (&["**"], ""),
+        (&["*"], ""),
     ] {
         assert_eq!(kept(patterns), expected, "{patterns:?}");
     }
-    assert!(dumped(&["--exclude", "[", "--", &path]).is_err());
+    for none in ["[", "", "/", "/cache", "./cache"] {
+        assert!(dumped(&["--exclude", none, "--", &path]).is_err(), "{none}");
+    }
     assert!(dumped(&["--", &place.path("nothing")]).is_err());
+}
+
+#[test]
+fn a_tar_of_nothing_is_refused() {
+    let place = Place::new("nothing");
+    assert!(loaded(&place.path("new"), &tar(&[])).is_err());
+    let socket = place.path("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let of_a_socket = dumped(&["--", &socket]).unwrap();
+    assert!(loaded(&place.path("new"), &of_a_socket).is_err());
+}
+
+/// A name that went away before it was read is no name to link to.
+#[test]
+fn what_is_not_in_the_archive_is_linked_by_nothing() {
+    struct Forgetful {
+        names: walk::Names,
+        kinds: Vec<Kind>,
+    }
+    impl walk::Visitor for Forgetful {
+        fn visit(&mut self, found: &walk::Found<'_>) -> Result<bool, FilesError> {
+            self.kinds.extend(found.kind(&mut self.names)?);
+            if found.name == b"a" {
+                self.names.forget(&found.stat);
+            }
+            Ok(true)
+        }
+
+        fn vanished(&mut self, _: &[u8]) {}
+    }
+    let place = Place::new("forget");
+    fs::write(place.0.join("a"), "x").unwrap();
+    for name in ["b", "c"] {
+        fs::hard_link(place.0.join("a"), place.0.join(name)).unwrap();
+    }
+    let mut visitor = Forgetful { names: walk::Names::default(), kinds: Vec::new() };
+    walk::walk(&place.0, &mut visitor).unwrap();
+    let [Kind::Folder, Kind::File { .. }, Kind::File { .. }, Kind::HardLink { to }] =
+        visitor.kinds.as_slice()
+    else {
+        panic!("{:?}", visitor.kinds);
+    };
+    assert!(to.ends_with(b"/b"));
 }
 
 fn entry(name: &str, kind: Kind) -> Entry {

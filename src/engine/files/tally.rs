@@ -52,6 +52,10 @@ impl Tally {
     /// [`Invalid::Cut`] if not.
     pub fn check(&self, said: Option<&str>) -> Result<(), Invalid> {
         let own = self.remark();
+        // The path itself is always an entry, unless it went away before it was read.
+        if self.files + self.folders + self.links + self.special == 0 {
+            return Err(Invalid::Cut("nothing is in it".to_owned()));
+        }
         match said {
             Some(said) if said == own => Ok(()),
             Some(said) => Err(Invalid::Cut(format!("it says `{said}` and holds `{own}`"))),

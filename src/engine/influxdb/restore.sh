@@ -12,6 +12,11 @@ identifier() { # A field of CSV as an identifier.
   esac
   printf '"%s"' "$(printf %s "$name" | sed 's/[\\"]/\\&/g')"
 }
+grant() {
+  while IFS= read -r line; do
+    ask csv "$line" </dev/null
+  done <"$folder/grants"
+}
 : >"$folder/grants"
 if ask csv 'SHOW DATABASES' | grep -qxF -- "databases,$4"; then
   # Only a database that is not there can be restored. This one is there and empty, so it is dropped;
@@ -32,6 +37,11 @@ if ask csv 'SHOW DATABASES' | grep -qxF -- "databases,$4"; then
     exit 1
   }
   ask csv "DROP DATABASE $3"
+  # What was there and empty is so again if the restore fails, with those who may use it.
+  put_back() {
+    ask csv "CREATE DATABASE $3" && grant
+  } >/dev/null
+  trap 'code=$?; [ $code -eq 0 ] || put_back "$@" || :; rm -rf "$folder"' EXIT
 fi
 restored() { influxd restore -portable -host "127.0.0.1:${rpc##*:}" -db "$1" -newdb "$2" "$folder/backup"; }
 set -- "$@" "$folder"/backup/*.tar.gz
@@ -44,6 +54,4 @@ else
     exit 1
   }
 fi
-while IFS= read -r grant; do
-  ask csv "$grant" </dev/null
-done <"$folder/grants"
+grant

@@ -5,9 +5,10 @@ answers=$(printf '%s\n' "$questions" | ask "$@") || exit
 echo '-- Ringbolt: accounts and their rights'
 printf '%s\n' "$answers" | while IFS= read -r line; do
   case $line in
-    '-- '*) printf '%s\n' "$line";;
+    '-- '*) account=$line; printf '%s\n' "$line";;
     CREATE\ *|ALTER\ *|GRANT\ *|REVOKE\ *|SET\ *) printf '%s;\n' "$line";;
-    *) echo "an account is shown in a way that is not known: ${line%% *}" >&2; exit 1;;
+    # Nothing of the line itself: a hash may have been broken over it.
+    *) echo "an account is shown in a way that is not known, behind: $account" >&2; exit 1;;
   esac
 done || exit
 echo '-- Ringbolt: accounts complete'
