@@ -110,14 +110,14 @@ impl Subject for Sqlite {
 #[test]
 fn sqlite_restores_in_every_journal_mode() {
     for mode in ["delete", "truncate", "wal"] {
-        check_round_trip(&Sqlite { mode: mode, image: SQLITE }, &[]);
+        check_round_trip(&Sqlite { mode, image: SQLITE }, &[]);
     }
 }
 
 #[test]
 fn sqlite_restores_by_a_helper_in_every_journal_mode() {
     for mode in ["delete", "truncate", "wal"] {
-        check_round_trip(&Sqlite { mode: mode, image: APP }, &[]);
+        check_round_trip(&Sqlite { mode, image: APP }, &[]);
     }
 }
 

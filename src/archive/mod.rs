@@ -15,7 +15,7 @@ mod sweep;
 pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
-pub use proof::{Check, Level, Proof, record};
+pub use proof::{Check, Proof, Standing, record};
 pub use read::{Plain, check_identities, check_stored, open_plain};
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;

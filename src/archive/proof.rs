@@ -7,15 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Address, ArchiveError};
+use crate::model::Level;
 use crate::store::Store;
-
-/// How much was proven, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// The stored bytes were read back and hash to the manifest.
-    Stored,
-}
 
 /// One verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +18,16 @@ pub struct Check {
     pub at: Timestamp,
     /// What was wrong; `null`: nothing.
     pub failure: Option<String>,
+}
+
+/// What is known of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody has looked at it yet.
+    Unproven,
+    Proven(Level),
+    /// A check has failed, and none since then has passed that would have found the same.
+    Broken,
 }
 
 /// The newest check of each level.
@@ -42,13 +45,18 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// `stored`, `broken` if the newest check failed, `none` if there was no check.
-    pub fn word(&self) -> &'static str {
-        match self.checks.iter().max_by_key(|check| check.at) {
-            None => "none",
-            Some(Check { failure: Some(_), .. }) => "broken",
-            Some(Check { level: Level::Stored, .. }) => "stored",
+    /// What all checks together say. A failure stands until a check that proves as much has passed.
+    pub fn standing(&self) -> Standing {
+        let passed = |least: Level, since: Timestamp| {
+            let mut checks = self.checks.iter().filter(|check| check.failure.is_none());
+            checks.any(|check| check.level >= least && check.at > since)
+        };
+        let mut failed = self.checks.iter().filter(|check| check.failure.is_some());
+        if failed.any(|check| !passed(check.level, check.at)) {
+            return Standing::Broken;
         }
+        let passed = self.checks.iter().filter(|check| check.failure.is_none());
+        passed.map(|check| check.level).max().map_or(Standing::Unproven, Standing::Proven)
     }
 
     pub fn checks(&self) -> &[Check] {
@@ -64,10 +72,12 @@ impl Proof {
     }
 }
 
-impl fmt::Display for Level {
+impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stored => f.write_str("stored"),
+            Self::Unproven => f.write_str("none"),
+            Self::Broken => f.write_str("broken"),
+            Self::Proven(level) => level.fmt(f),
         }
     }
 }

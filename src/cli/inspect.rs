@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::printer::Printer;
 use super::{CliError, Failure, Outcome, archives, find};
 use crate::app::App;
-use crate::archive::{Archive, Check};
+use crate::archive::{Archive, Check, Standing};
 use crate::job::{recipe, verify};
 use crate::model::units::Bytes;
 use crate::model::{ErrorKind, Part, chain};
@@ -30,14 +30,14 @@ struct ArchiveJson<'a> {
     counts: &'a BTreeMap<String, u64>,
     encrypted: bool,
     recipients: &'a [String],
-    proof: &'static str,
+    proof: String,
     stores: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
 struct ShowJson<'a> {
     manifest: &'a crate::archive::Manifest,
-    proof: &'static str,
+    proof: String,
     checks: &'a [Check],
     location: String,
     restore: Vec<String>,
@@ -87,7 +87,7 @@ pub(super) fn list(app: &App, printer: &Printer, sources: &[String]) -> Outcome 
                 Bytes(manifest.plain.bytes).to_string(),
                 Bytes(manifest.stored.bytes).to_string(),
                 if manifest.encrypted() { "yes" } else { "no" }.to_owned(),
-                archive.proof.word().to_owned(),
+                archive.proof.standing().to_string(),
             ]
         };
         let head =
@@ -116,7 +116,7 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
         counts: &manifest.facts.counts,
         encrypted: manifest.encrypted(),
         recipients: &manifest.recipients,
-        proof: archive.proof.word(),
+        proof: archive.proof.standing().to_string(),
         stores: vec![archive.store.name().as_str()],
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     if printer.json {
         printer.data(&ShowJson {
             manifest: &archive.manifest,
-            proof: archive.proof.word(),
+            proof: archive.proof.standing().to_string(),
             checks: archive.proof.checks(),
             location,
             restore: steps.into_iter().map(|step| step.line).collect(),
@@ -159,7 +159,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         ("codec", manifest.codec.to_string()),
         ("encrypted", encrypted),
         ("facts", manifest.facts.to_string()),
-        ("proof", archive.proof.word().to_owned()),
+        ("proof", archive.proof.standing().to_string()),
         ("location", location),
     ];
     for (name, value) in lines {
@@ -172,7 +172,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     for warning in &manifest.warnings {
         printer.line(&format!("{:<10} {warning}", "warning"))?;
     }
-    if archive.proof.word() == "broken" {
+    if archive.proof.standing() == Standing::Broken {
         printer.line("\nThis archive is BROKEN. Restore from another one.")?;
     }
     printer.line("\nRestore it without Ringbolt:\n")?;

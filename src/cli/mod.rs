@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
-use crate::archive::{Archive, ArchiveError, Catalogue, catalogue_of_all};
+use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue_of_all};
 use crate::model::{ErrorKind, Explain, Part, Slug};
 use crate::settings::Written;
 use crate::transport::Stop;
@@ -342,7 +342,9 @@ fn find(catalogue: &Catalogue, meant: &str) -> Result<Archive, CliError> {
         .archives
         .iter()
         .filter(|archive| archive.manifest.source.as_str() == source)
-        .filter(|archive| meant_part(&archive.manifest.part) && archive.proof.word() != "broken")
+        .filter(|archive| {
+            meant_part(&archive.manifest.part) && archive.proof.standing() != Standing::Broken
+        })
         .collect();
     let newest = *good.first().ok_or_else(unknown)?;
     let mut parts: Vec<&Part> = good.iter().map(|archive| &archive.manifest.part).collect();

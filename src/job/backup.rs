@@ -8,12 +8,12 @@ use super::hook;
 use super::session::{self, Session};
 use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{
-    self, AccessRecord, Address, Check, Level, Manifest, Proof, Sealed, Staging, WorkloadRecord,
+    self, AccessRecord, Address, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Globals, Scope};
 use crate::history::End;
 use crate::model::{
-    ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Outcome, Part, Plan, Slug,
+    ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Level, Outcome, Part, Plan, Slug,
     Trigger, chain,
 };
 use crate::pipeline::{Chain, Line, PipelineError, Recipients};

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use tokio::sync::mpsc;
 
+use super::load::Plain;
 use super::{JobError, blocking};
 use crate::archive::{self, Archive, ArchiveError};
 use crate::pipeline::Identities;
@@ -22,21 +23,17 @@ pub async fn run(
     identities: &Identities,
     mut write: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<(), JobError> {
-    let (mut pieces, reading) = read(archive.clone(), identities.clone());
+    let Plain { mut pieces, whole } = read(archive.clone(), identities.clone());
     let limits = Limits { stall: None, deadline: None, stop: stop.clone() };
     while let Some(piece) = limits.within(pieces.recv()).await.map_err(JobError::Stopped)? {
         write(&piece).map_err(JobError::Output)?;
     }
-    reading.await
+    whole.await
 }
 
 /// Reads an archive's plain dump on a thread of its own: first all stored bytes are checked, then
-/// the dump comes in pieces, and at last its digest is compared. Only the returned future says
-/// whether the pieces were the whole, true dump.
-pub(super) fn read(
-    archive: Archive,
-    identities: Identities,
-) -> (mpsc::Receiver<Vec<u8>>, impl Future<Output = Result<(), JobError>>) {
+/// the dump comes in pieces, and at last its digest is compared.
+pub(super) fn read(archive: Archive, identities: Identities) -> Plain {
     // Eight pieces are 1 MiB: the reader stays ahead of a writer that pauses.
     let (sender, receiver) = mpsc::channel(8);
     let reading = blocking(move || -> Result<(), ArchiveError> {
@@ -52,7 +49,7 @@ pub(super) fn read(
                 return plain.finish();
             }
             piece.truncate(read);
-            if sender.blocking_send(piece).is_err() {
+            if sender.blocking_send(piece.into()).is_err() {
                 // Nobody wants the rest.
                 return Ok(());
             }
@@ -61,7 +58,8 @@ pub(super) fn read(
     // The thread must run while the pieces are received, so it is started now and not when its
     // result is first asked for.
     let reading = tokio::spawn(reading);
-    (receiver, async move {
+    let whole = async move {
         reading.await.unwrap_or_else(|error| Err(JobError::Panicked(error.to_string())))
-    })
+    };
+    Plain { pieces: receiver, whole: Box::pin(whole) }
 }

@@ -8,6 +8,7 @@ pub mod cat;
 pub mod doctor;
 pub mod hold;
 mod hook;
+mod load;
 pub mod recipe;
 pub mod restore;
 mod session;

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use super::load;
 use super::session::{self, Session};
-use super::{Context, Event, JobError, advised, cat, random};
+use super::{Context, Event, JobError, cat, random};
 use crate::archive::{self, Archive};
 use crate::engine::{Access, Destination, Engine, EngineError};
 use crate::labels;
-use crate::model::{Command, Database, DatabaseName, Facts, Part, TableRows, Workload};
-use crate::transport::{self, Input, Limits, Process, Stdin, Stop, TransportError};
+use crate::model::{Command, Database, DatabaseName, Facts, Part, Workload};
+use crate::transport::{self, Limits, Stop};
 
 /// How long the removal of a half-filled database may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -87,12 +88,12 @@ impl Into<'_> {
     }
 
     async fn globals(&self, archive: &Archive) -> Result<Restored, JobError> {
-        let (mut pieces, reading) = cat::read(archive.clone(), self.context.identities.clone());
+        let mut plain = cat::read(archive.clone(), self.context.identities.clone());
         let mut dump = Vec::new();
-        while let Some(piece) = pieces.recv().await {
+        while let Some(piece) = plain.pieces.recv().await {
             dump.extend_from_slice(&piece);
         }
-        reading.await?;
+        plain.whole.await?;
         let dump = String::from_utf8(dump)
             .map_err(|_| EngineError::Globals("it is not UTF-8".to_owned()))?;
         let engine = self.engine();
@@ -191,112 +192,17 @@ impl Into<'_> {
     async fn fill(
         &self,
         archive: &Archive,
-        load: &Command,
+        command: &Command,
         name: &DatabaseName,
     ) -> Result<Facts, JobError> {
-        let (engine, access) = (self.engine(), &self.access);
-        let manifest = &archive.manifest;
-        (self.context.watcher)(&Event::RestoreStarted {
-            id: manifest.id.clone(),
-            expected: manifest.plain.bytes,
-        });
-        let mut process = self.session.transport.start(load, Input::Open).await?;
-        let loaded = self.load(archive, &mut process).await;
-        match loaded {
-            Ok(refused) => {
-                let exited = process.finish().await?;
-                exited.success().map_err(|error| advised(engine, error))?;
-                // It ended well, but had not read everything: that is not a whole restore.
-                refused.map_or(Ok(()), |refused| Err(JobError::from(refused)))?;
-            }
-            Err(error) => {
-                // Never by closing its input: to `psql`, half a dump is a whole script.
-                let ended = process.abort().await;
-                return Err(match ended {
-                    Ok(()) => error,
-                    Err(source) => JobError::LeftBehind { cause: Box::new(error), source },
-                });
-            }
-        }
-        let answer = self.answer(&engine.ask_facts(access, name, &manifest.facts)).await?;
-        let found = engine.read_facts(&answer)?;
-        let expected = &manifest.facts;
-        // What the engine left out of its answer cannot be compared; all else must be equal.
-        let compared = |table: &&TableRows| {
-            found
-                .tables
-                .iter()
-                .any(|own| (&own.schema, &own.table) == (&table.schema, &table.table))
-        };
-        let expected_tables: Vec<TableRows> =
-            expected.tables.iter().filter(compared).cloned().collect();
-        if found.tables != expected_tables {
-            return Err(JobError::Differs { expected: expected_tables, found: found.tables });
-        }
-        for (what, expected) in counts(expected) {
-            let found = counts(&found).find(|(own, _)| *own == what).map_or(0, |(_, found)| found);
-            if found != expected {
-                return Err(JobError::Counts { what: what.to_owned(), expected, found });
-            }
-        }
-        Ok(found)
+        let (manifest, watcher) = (&archive.manifest, &self.context.watcher);
+        let (id, expected) = (manifest.id.clone(), manifest.plain.bytes);
+        watcher(&Event::RestoreStarted { id, expected });
+        let plain = cat::read(archive.clone(), self.context.identities.clone());
+        let moved = |bytes| watcher(&Event::RestoreAdvanced { bytes });
+        load::run(&self.session, command, plain, moved).await?;
+        load::compare(&self.session, &self.access, name, &manifest.facts).await
     }
-
-    /// Writes the dump to the loading command while its output is read. `Some`: the command stopped
-    /// reading; its exit code, which is read next, says why.
-    async fn load(
-        &self,
-        archive: &Archive,
-        process: &mut Process,
-    ) -> Result<Option<TransportError>, JobError> {
-        let stdin = process.take_input();
-        let mut feeding = std::pin::pin!(self.feed(archive, stdin));
-        let mut draining = std::pin::pin!(drain(process));
-        let fed = tokio::select! {
-            fed = &mut feeding => fed,
-            drained = &mut draining => {
-                // The command has closed its output; what it still reads decides.
-                drained?;
-                return refused(feeding.await);
-            }
-        };
-        let refused = refused(fed)?;
-        draining.await?;
-        Ok(refused)
-    }
-
-    async fn feed(&self, archive: &Archive, stdin: Option<Stdin>) -> Result<(), JobError> {
-        let Some(mut stdin) = stdin else { return Ok(()) };
-        let (mut pieces, reading) = cat::read(archive.clone(), self.context.identities.clone());
-        while let Some(piece) = pieces.recv().await {
-            stdin.write(&piece).await?;
-            (self.context.watcher)(&Event::RestoreAdvanced { bytes: piece.len() as u64 });
-        }
-        // Only a whole, true dump is ended; the digest was compared after its last byte.
-        reading.await?;
-        Ok(stdin.close().await?)
-    }
-}
-
-fn refused(fed: Result<(), JobError>) -> Result<Option<TransportError>, JobError> {
-    match fed {
-        Ok(()) => Ok(None),
-        Err(JobError::Transport(error @ TransportError::Write { .. })) => Ok(Some(error)),
-        Err(other) => Err(other),
-    }
-}
-
-async fn drain(process: &mut Process) -> Result<(), TransportError> {
-    while let Some(piece) = process.next().await {
-        piece?;
-    }
-    Ok(())
-}
-
-/// What is counted beside rows.
-fn counts(facts: &Facts) -> impl Iterator<Item = (&str, u64)> {
-    let others = facts.counts.iter().map(|(what, number)| (what.as_str(), *number));
-    std::iter::once(("large objects", facts.large_objects)).chain(others)
 }
 
 /// Every role that the database itself names.

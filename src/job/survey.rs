@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::hold;
 use super::session;
 use super::{Context, JobError, blocking};
-use crate::archive::{Archive, ArchiveError, Catalogue, catalogue};
+use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue};
 use crate::engine::Access;
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
@@ -151,10 +151,10 @@ fn deletes(
     let candidate = |archive: &&Archive| Candidate {
         id: archive.manifest.id.clone(),
         started_at: archive.manifest.started_at,
-        state: match archive.proof.word() {
-            "broken" => State::Broken,
-            "none" => State::Unproven,
-            _ => State::Proven,
+        state: match archive.proof.standing() {
+            Standing::Broken => State::Broken,
+            Standing::Unproven => State::Unproven,
+            Standing::Proven(_) => State::Proven,
         },
     };
     let candidates: Vec<Candidate> = archives.iter().map(candidate).collect();

@@ -1,7 +1,8 @@
 //! Verify: reads what a store holds back, compares, and records the result beside the archive.
 
 use super::{JobError, blocking, now};
-use crate::archive::{self, Archive, ArchiveError, Check, Level, Proof};
+use crate::archive::{self, Archive, ArchiveError, Check, Proof};
+use crate::model::Level;
 use crate::store::StoreError;
 
 /// Verifies that the stored bytes are those of the manifest. The result is recorded, good or bad.

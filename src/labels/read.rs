@@ -11,8 +11,8 @@ use super::table::Label;
 use super::values::{Encrypt, EngineChoice};
 use super::{Rules, alias};
 use crate::model::{
-    Codec, Databases, Hold, Hooks, Keep, Patterns, Priority, Problem, Schedule, SecretRef, Slug,
-    Workload, nearest,
+    Codec, Databases, Hold, Hooks, Keep, Level, Patterns, Priority, Problem, Schedule, SecretRef,
+    Slug, Workload, nearest,
 };
 use crate::settings::Policy;
 
@@ -33,6 +33,7 @@ pub(super) struct Draft {
     pub(super) format: Option<String>,
     pub(super) codec: Option<Codec>,
     pub(super) encrypt: Option<Encrypt>,
+    pub(super) verify: Option<Level>,
     pub(super) stores: Option<Vec<Slug>>,
     pub(super) schedules: BTreeMap<Option<Slug>, Schedule>,
     pub(super) zone: Option<TimeZone>,

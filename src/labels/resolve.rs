@@ -190,6 +190,7 @@ fn plan(
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
         recipients,
+        verify: draft.verify.unwrap_or_default(),
         store,
         schedules: if draft.schedules.is_empty() { daily() } else { draft.schedules },
         zone: draft.zone.unwrap_or(TimeZone::UTC),

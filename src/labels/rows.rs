@@ -299,16 +299,15 @@ pub static LABELS: &[Label] = &[
     },
     Label {
         key: "verify",
-        expects: "`stored`",
+        expects: "`stored`, `deep` or `drill`",
         default: "`stored`",
-        about: "What is proven of every archive when it is written.",
-        examples: &["stored"],
-        mistakes: &["deep", "drill", "Stored", ""],
-        shape: Shape::OneOf(&["stored"]),
-        read: |_, value, _| match value {
-            "stored" => Ok(()),
-            "deep" | "drill" => Err("this proof is not in this version".to_owned()),
-            _ => Err("it is no proof".to_owned()),
+        about: "How much is proven of every archive when it is written: its bytes were read back; they are the whole dump that was made; the dump was restored in a throwaway container and compared.",
+        examples: &["stored", "deep", "drill"],
+        mistakes: &["Stored", "full", "true", ""],
+        shape: Shape::OneOf(&["stored", "deep", "drill"]),
+        read: |draft, value, _| {
+            draft.verify = Some(value.parse()?);
+            Ok(())
         },
         has_default: true,
         ..ROW

@@ -5,6 +5,7 @@
 pub mod command;
 pub mod error;
 pub mod facts;
+pub mod level;
 pub mod name;
 pub mod plan;
 pub mod problem;
@@ -17,6 +18,7 @@ pub mod workload;
 pub use command::{Command, Place, Value};
 pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};
+pub use level::Level;
 pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, NameError, Part, Slug};
 pub use plan::{Codec, Databases, Hold, Hooks, Keep, Patterns, Plan, Priority, Schedule};
 pub use problem::{Problem, nearest};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use jiff::tz::TimeZone;
 
-use super::{DatabaseName, SecretRef, Slug, Workload};
+use super::{DatabaseName, Level, SecretRef, Slug, Workload};
 
 /// Everything a backup of one source needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Plan {
     pub codec: Codec,
     /// Public keys that can decrypt the archives; empty: they are not encrypted.
     pub recipients: Vec<String>,
+    /// How much is proven of every archive when it is written.
+    pub verify: Level,
     /// The operator's store that archives go to.
     pub store: Slug,
     /// By the id that a label gave it; one schedule needs none.
