@@ -7,6 +7,7 @@ mod cli;
 mod consumed;
 mod docker;
 mod doctor;
+mod drill;
 mod dry_run;
 mod encryption;
 mod engines;

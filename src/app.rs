@@ -57,6 +57,7 @@ impl App {
             secrets: self.settings.secrets.directory.clone(),
             held: job::hold::folder(&self.settings.data_dir),
             helper_image: self.settings.docker.helper_image.clone(),
+            drill: self.settings.drill.clone(),
             identities: Identities::default(),
             stop,
             watcher,

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use ringbolt::engine::tar::{END, Entry, Event, Kind, Modified, Piece, Reader, padding};
 
-use super::{Subject, check_cuts, check_flips, check_round_trip, equal};
+use super::{Subject, check_cuts, check_drill, check_flips, check_round_trip, equal};
 use crate::world::{Ran, Server, World, docker, wait_for};
 
 const IMAGE: &str = "ringbolt-spec/app:bookworm";
@@ -212,6 +212,11 @@ fn manifest(world: &World) -> String {
     let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
     let texts = files.iter().filter(|(name, _)| name.ends_with(".json"));
     texts.map(|(_, bytes)| text(bytes)).find(|text| text.contains("\"warnings\"")).unwrap()
+}
+
+#[test]
+fn files_are_drilled() {
+    check_drill(&Files, &[]);
 }
 
 #[test]

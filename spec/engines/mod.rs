@@ -17,6 +17,9 @@ mod sqlite_life;
 use ringbolt::engine::{self, Card, Engine, Invalid};
 use ringbolt::model::{Facts, Part};
 
+use serde_json::Value;
+
+use crate::drill::nothing_is_left;
 use crate::tidy::check_generated;
 use crate::world::{Server, World};
 
@@ -121,6 +124,28 @@ pub(crate) fn check_round_trip(subject: &dyn Subject, more: &[(&str, &str)]) {
     equal(&original, &subject.compared(&fresh, subject.database()));
     world.ringbolt(&["restore", id, "--into", &fresh.name]).expect(1).says("is not empty");
     equal(&original, &subject.compared(&fresh, subject.database()));
+}
+
+/// A live drill while the archive is written, then a drill of the archive that was made. Nothing of them
+/// stays.
+pub(crate) fn check_drill(subject: &dyn Subject, more: &[(&str, &str)]) {
+    let world = subject.world();
+    let labels = [&[("verify", "drill")], more].concat();
+    let server = start(&world, subject, "drilled", &labels);
+    let ran = world.ringbolt(&["backup"]).expect(0).says(" restores");
+    assert!(!ran.stderr.contains("not drilled"), "{ran:#?}");
+    nothing_is_left(&server);
+    let archive = world.newest(subject.database());
+    assert_eq!(archive["proof"], "drill", "{ran:#?}");
+
+    let id = archive["id"].as_str().unwrap();
+    let drilled = world.ringbolt(&["drill", id, "--json"]).expect(0).json();
+    assert_eq!(drilled[0]["result"], "passed", "{drilled}");
+    assert!(drilled[0]["seconds"].as_f64().unwrap() > 0.0);
+    let shown = world.ringbolt(&["show", id, "--json"]).expect(0).json();
+    let measured = |check: &Value| check["level"] == "drill" && check["took_ms"].as_u64() > Some(0);
+    assert!(shown["checks"].as_array().unwrap().iter().any(measured), "{shown}");
+    nothing_is_left(&server);
 }
 
 /// What a tool may do instead of its work. `$real` is the tool, with its arguments behind it.

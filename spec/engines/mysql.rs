@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use super::{Subject, check_cuts, check_flips, check_round_trip, check_tools, equal};
+use super::{Subject, check_cuts, check_drill, check_flips, check_round_trip, check_tools, equal};
 use crate::world::{Ran, Server, World, docker, wait_for};
 
 const SEED: &str = include_str!("mysql.sql");
@@ -113,6 +113,17 @@ fn ask(server: &Server, user: &str, sql: &str) -> Ran {
     let client = "MYSQL_PWD=s3cret-pass \"$(command -v mariadb || command -v mysql)\" --batch --raw \
         --skip-column-names --comments --default-character-set=utf8mb4 --user=";
     server.shell_with_input(&format!("{client}{user}"), sql.as_bytes())
+}
+
+#[test]
+fn mariadb_is_drilled() {
+    check_drill(&MARIADB_10, &[]);
+    check_drill(&MARIADB_11, &[("verify.checksums", "true")]);
+}
+
+#[test]
+fn mysql_is_drilled() {
+    check_drill(&MYSQL, &[("verify.checksums", "true")]);
 }
 
 #[test]

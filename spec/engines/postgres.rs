@@ -1,7 +1,7 @@
 //! PostgreSQL in every format and on every version, and what is special about it: globals, upgrades,
 //! privileges, extensions.
 
-use super::{Subject, check_cuts, check_flips, check_tools, equal};
+use super::{Subject, check_cuts, check_drill, check_flips, check_tools, equal};
 use crate::world::{POSTGRES, Ran, Server, World, docker, wait_for};
 
 const SEED: &str = include_str!("postgres.sql");
@@ -40,6 +40,13 @@ impl Subject for Postgres {
 
     fn tool(&self) -> (&'static str, &'static str) {
         ("pg_dump", "--format")
+    }
+}
+
+#[test]
+fn postgres_is_drilled() {
+    for format in ["custom", "plain"] {
+        check_drill(&Postgres, &[("format", format), ("verify.checksums", "true")]);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Redis and Valkey, and what is special about them: two ways to dump, restores into a running server, users,
 //! clusters, append-only files.
 
-use super::{Subject, check_cuts, check_flips, check_round_trip, check_tools, equal, judge};
+use super::{
+    Subject, check_cuts, check_drill, check_flips, check_round_trip, check_tools, equal, judge,
+};
 use crate::world::{Ran, Server, World, docker, wait_for};
 
 const SEED: &str = include_str!("redis_seed.lua");
@@ -84,6 +86,12 @@ impl Subject for Redis {
     fn tool(&self) -> (&'static str, &'static str) {
         (self.client, "--rdb")
     }
+}
+
+#[test]
+fn redis_and_valkey_are_drilled() {
+    check_drill(&REDIS_7, &[]);
+    check_drill(&VALKEY_8, &[]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ringbolt::aside;
 use ringbolt::engine::{self, Access};
 use rusqlite::Connection;
 
-use super::{Subject, check_cuts, check_flips, check_round_trip, check_tools, judge};
+use super::{Subject, check_cuts, check_drill, check_flips, check_round_trip, check_tools, judge};
 use crate::world::{Ran, Server, World};
 
 const SEED: &str = include_str!("sqlite.sql");
@@ -105,6 +105,12 @@ impl Subject for Sqlite {
     fn labels(&self) -> &'static [(&'static str, &'static str)] {
         LABELS
     }
+}
+
+#[test]
+fn sqlite_is_drilled() {
+    check_drill(&Sqlite { mode: "wal", image: SQLITE }, &[]);
+    check_drill(&Sqlite { mode: "delete", image: APP }, &[]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Address;
-use crate::model::{ArchiveId, Codec, Database, Facts, Part, Slug, Sum};
+use crate::model::{ArchiveId, Census, Codec, Database, Facts, Part, Slug, Sum};
 
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
@@ -43,6 +43,9 @@ pub struct Manifest {
     /// The payload's file name, in the manifest's own folder.
     pub payload: String,
     pub facts: Facts,
+    /// What the database itself had at the moment of its dump, if somebody looked: for drills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<Census>,
     /// What belongs to the database without being in its dump; `null` for globals.
     pub database: Option<Database>,
     pub warnings: Vec<String>,

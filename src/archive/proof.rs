@@ -18,6 +18,9 @@ pub struct Check {
     pub at: Timestamp,
     /// What was wrong; `null`: nothing.
     pub failure: Option<String>,
+    /// How long a restore took, of a drill that measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 /// What is known of an archive.

@@ -10,6 +10,7 @@ use super::{CliError, Failure, Outcome, progress};
 use crate::app::App;
 use crate::archive::Manifest;
 use crate::history::{self, History, HistoryError, NewRun, RunId};
+use crate::job::JobError;
 use crate::job::backup::{self, Report};
 use crate::job::survey;
 use crate::labels::Fleet;
@@ -30,6 +31,8 @@ struct SourceJson<'a> {
     outcome: &'static str,
     archives: Vec<ArchiveJson<'a>>,
     failures: Vec<FailureJson>,
+    /// What was to be drilled and could not be.
+    undrilled: Vec<FailureJson>,
 }
 
 #[derive(Serialize)]
@@ -81,6 +84,11 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
         for (part, error) in &report.failures {
             let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
             printer.say(&format!("{}{place} failed:", report.source));
+            printer.error(error);
+        }
+        for (part, error) in &report.undrilled {
+            let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+            printer.say(&format!("{}{place} was not drilled:", report.source));
             printer.error(error);
         }
         reports.push(report);
@@ -175,16 +183,14 @@ fn source_json(report: &Report) -> SourceJson<'_> {
         container: &report.container,
         outcome: if report.failures.is_empty() { "succeeded" } else { "failed" },
         archives: report.archives.iter().map(archive_json).collect(),
-        failures: report
-            .failures
-            .iter()
-            .map(|(part, error)| FailureJson {
-                part: part.as_ref().map(ToString::to_string),
-                error: chain(error),
-                hint: error.hint(),
-            })
-            .collect(),
+        failures: report.failures.iter().map(failure_json).collect(),
+        undrilled: report.undrilled.iter().map(failure_json).collect(),
     }
+}
+
+fn failure_json((part, error): &(Option<Part>, JobError)) -> FailureJson {
+    let part = part.as_ref().map(ToString::to_string);
+    FailureJson { part, error: chain(error), hint: error.hint() }
 }
 
 fn archive_json(manifest: &Manifest) -> ArchiveJson<'_> {

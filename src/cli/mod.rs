@@ -6,6 +6,7 @@ mod aside;
 mod backup;
 mod config;
 mod doctor;
+mod drill;
 mod dry_run;
 mod error;
 mod history;
@@ -133,6 +134,19 @@ enum Command {
         /// The database to restore into [default: the name it was dumped under]
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
+        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
+        /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
+    },
+    /// Restore archives in throwaway containers, compare, and say how long a restore takes
+    Drill {
+        /// Archives, as `show` takes them, or a SOURCE: the newest of each of its databases
+        #[arg(required = true)]
+        archives: Vec<String>,
+        /// The image of the throwaway container [default: that which was dumped from]
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
         /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
         /// repeated
         #[arg(long = "identity", short, value_name = "FILE")]
@@ -307,6 +321,11 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let app = open()?;
             let identities = keys::read(&app.settings, &identities)?;
             restore::run(&app, printer, stop, identities, &archive, &into, database).await
+        }
+        Some(Command::Drill { archives, image, identities }) => {
+            let app = open()?;
+            let identities = keys::read(&app.settings, &identities)?;
+            drill::run(&app, printer, stop, identities, &archives, image.as_deref()).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
         Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,

@@ -38,6 +38,15 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
                     printer.error(error);
                 }
             }
+            Event::DrillsReaped(Ok(removed)) => {
+                for container in removed {
+                    printer.say(&format!("removed what a killed drill had left: {container}"));
+                }
+            }
+            Event::DrillsReaped(Err(error)) => printer.error(error),
+            Event::ArchiveDrilled { source, part, verdict } => {
+                printer.say(&format!("{source}/{part} {verdict}"));
+            }
             Event::DumpStarted { source, part, expected } => {
                 let about = format!("dumping {source}/{part}");
                 *bar = begin(printer, about, *expected);

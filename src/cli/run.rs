@@ -164,6 +164,13 @@ fn ended(lines: Printer, report: &Report) {
             lines.hint(&hint);
         }
     }
+    for (part, error) in &report.undrilled {
+        let place = part.as_ref().map(|part| format!("/{part}")).unwrap_or_default();
+        lines.fault(&format!("{}{place} was not drilled: {}", report.source, chain(error)));
+        if let Some(hint) = JobError::hint(error) {
+            lines.hint(&hint);
+        }
+    }
     let began = report.archives.iter().map(|manifest| manifest.started_at).min();
     let took = began.map(|began| Timestamp::now().duration_since(began).unsigned_abs());
     let took = took.map(|took| format!(" in {}", span(took))).unwrap_or_default();

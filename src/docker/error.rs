@@ -30,6 +30,8 @@ pub enum DockerError {
     NoOwnImage(String),
     #[error("the image `{0}` of helper containers is not there")]
     NoImage(String),
+    #[error("the image `{0}`, of which a throwaway container is to be made, is not there")]
+    NoThrowawayImage(String),
     #[error("it cannot be held: {0}")]
     Unholdable(&'static str),
     #[error("there is no container `{0}`")]
@@ -66,6 +68,7 @@ impl Explain for DockerError {
             | Self::NoContainer(_)
             | Self::NoOwnImage(_)
             | Self::NoImage(_)
+            | Self::NoThrowawayImage(_)
             | Self::Unholdable(_) => ErrorKind::Usage,
             Self::Unreachable { .. } | Self::Refused { .. } => ErrorKind::DockerUnreachable,
             Self::Call { .. }
@@ -91,6 +94,9 @@ impl Explain for DockerError {
             Self::NoImage(_) => Some(
                 "build or pull it where the containers run, or set `docker.helper_image`"
                     .to_owned(),
+            ),
+            Self::NoThrowawayImage(_) => Some(
+                "pull it, or name another one that holds the same server with `--image`".to_owned(),
             ),
             Self::NoOwnImage(_) => Some(
                 "Ringbolt runs outside of a container: set `docker.helper_image` to its image"

@@ -127,6 +127,21 @@ impl Docker {
         Ok(())
     }
 
+    /// Removes every helper that has a container's volumes.
+    pub(super) async fn remove_helpers_of(&self, id: &str) -> Result<(), DockerError> {
+        let filters = HashMap::from([("label", vec![LABEL])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let listed = self.client.list_containers(Some(options)).await;
+        let listed = listed.map_err(|error| DockerError::List(Box::new(error)))?;
+        for helper in listed.into_iter().filter_map(|container| container.id) {
+            let host = self.inspected(&helper).await?.host_config.unwrap_or_default();
+            if host.volumes_from.unwrap_or_default().iter().any(|from| from.starts_with(id)) {
+                self.remove_helper(&helper).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Volumes are never removed with it: they are the workload's.
     async fn remove_helper(&self, id: &str) -> Result<(), DockerError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).build();

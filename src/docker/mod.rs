@@ -12,6 +12,8 @@ mod exec;
 mod handshake;
 mod helper;
 mod hold;
+mod owner;
+mod throwaway;
 mod tls;
 mod workloads;
 
@@ -29,6 +31,7 @@ pub use events::{Hint, Hints};
 pub use exec::{Exec, ExecState, Frame, Input, Output};
 pub use handshake::Refusal;
 pub use helper::Helper;
+pub use throwaway::{Fate, Making, Runs, Throwaway};
 pub use tls::{Certificate, TlsError, TlsFault};
 
 /// Seconds until an unanswered call fails. Streams of output are not bound by it.

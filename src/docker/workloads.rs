@@ -80,7 +80,7 @@ impl Docker {
         Ok(self.inspect(&workload.id).await?.is_some_and(|found| found.running))
     }
 
-    async fn inspect(&self, id: &str) -> Result<Option<Workload>, DockerError> {
+    pub(super) async fn inspect(&self, id: &str) -> Result<Option<Workload>, DockerError> {
         match self.client.inspect_container(id, None::<InspectContainerOptions>).await {
             Ok(container) => Ok(Some(workload(container))),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),

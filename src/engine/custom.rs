@@ -362,7 +362,8 @@ mod tests {
         let engine = engine(&definition());
         let password = "secret:db".parse().unwrap();
         let access = Access { user: "$(id)", password: Some(&password), paths: &[] };
-        let scope = Scope { format: "plain", patterns: &crate::model::Patterns::default() };
+        let scope =
+            Scope { format: "plain", patterns: &crate::model::Patterns::default(), snapshot: None };
         let part = Part::Database("/a b".parse().unwrap());
         let dump = engine.dump(&access, &part, &scope, &Server::default()).command;
         assert_eq!(dump.argv, ["dump", "--all"]);

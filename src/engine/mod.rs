@@ -11,12 +11,14 @@ pub mod mongodb;
 pub mod mysql;
 pub mod postgres;
 pub mod redis;
+mod rehearsal;
 pub mod sqlite;
 pub mod tar;
 mod tool;
 
 use std::fmt::Debug;
 
+pub use rehearsal::{Answer, FOLDER, Questions, Rehearsal, Stage, Sums, read_census};
 pub use tool::ToolError;
 
 use crate::model::{
@@ -91,6 +93,24 @@ pub trait Engine: Debug + Send + Sync {
     fn ask_facts(&self, access: &Access, name: &DatabaseName, facts: &Facts) -> Command;
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError>;
+
+    /// How an empty place to restore into is made of the workload's own image. `None`: by nothing that
+    /// could prove anything.
+    fn rehearsal(&self, _env: &Environment, _access: &Access) -> Option<Rehearsal> {
+        None
+    }
+
+    /// What is asked in a database and in what was restored of it, to compare the two. `None`: the facts
+    /// of the dump are everything that can be compared.
+    fn census(
+        &self,
+        _access: &Access,
+        _name: &DatabaseName,
+        _sums: Sums,
+        _major: u32,
+    ) -> Option<Questions> {
+        None
+    }
 
     /// What to do about the last words of a tool that failed, if they are well known.
     fn advice(&self, _said: &str) -> Option<&'static str> {
@@ -195,6 +215,8 @@ pub struct Probed {
 pub struct Scope<'a> {
     pub format: &'a str,
     pub patterns: &'a Patterns,
+    /// The snapshot that a census is taken of, where it has a name.
+    pub snapshot: Option<&'a str>,
 }
 
 /// What a container's environment says.

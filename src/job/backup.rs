@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::drill::{self, Listener, Live, Verdict};
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
 use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{
-    self, AccessRecord, Address, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
+    self, AccessRecord, Address, Archive, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Globals, Scope};
 use crate::history::End;
@@ -16,7 +17,7 @@ use crate::model::{
     ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Level, Outcome, Part, Plan, Slug,
     Trigger, chain,
 };
-use crate::pipeline::{Chain, Line, PipelineError, Recipients};
+use crate::pipeline::{Chain, Identities, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// What came out of a run.
@@ -27,6 +28,14 @@ pub struct Report {
     pub archives: Vec<Manifest>,
     /// What failed; `None` for a failure before the first part.
     pub failures: Vec<(Option<Part>, JobError)>,
+    /// Why a drill that was asked for has proven nothing; `None`: no part was drilled.
+    pub undrilled: Vec<(Option<Part>, JobError)>,
+}
+
+/// An archive that was published, and what its drill said, if there was one.
+struct Made {
+    manifest: Manifest,
+    drilled: Option<Verdict>,
 }
 
 /// A run's fixed values.
@@ -39,6 +48,8 @@ struct Run<'a> {
     tool_version: String,
     limits: Limits,
     host: Option<String>,
+    /// Where what is dumped is restored at once.
+    live: Option<Live>,
 }
 
 /// Backs one source up. One part's failure does not stop the others; a panic stays in this run.
@@ -51,6 +62,8 @@ pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
             let mut report = Report::new(plan);
             report.failures.push((None, JobError::Panicked(panic.to_string())));
             report.failures.extend(hold::release(context, plan).await.err().map(|e| (None, e)));
+            let abandoned = context.docker.abandon(plan.source.as_str()).await;
+            report.failures.extend(abandoned.err().map(|error| (None, error.into())));
             report
         }
     };
@@ -63,7 +76,8 @@ pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
 impl Report {
     fn new(plan: &Plan) -> Self {
         let (source, container) = (plan.source.clone(), plan.workload.name.clone());
-        Self { source, container, archives: Vec::new(), failures: Vec::new() }
+        let (archives, failures, undrilled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { source, container, archives, failures, undrilled }
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -89,6 +103,16 @@ impl Report {
         (!failures.is_empty()).then(|| failures.join("; "))
     }
 
+    /// What the operator should know of it, though nothing failed.
+    pub fn warnings(&self) -> Vec<String> {
+        let own = self.archives.iter().flat_map(|manifest| manifest.warnings.clone());
+        let undrilled = self.undrilled.iter().map(|(part, error)| {
+            let place = part.as_ref().map_or(String::new(), |part| format!("{part} "));
+            format!("{place}was not drilled: {}", chain(error))
+        });
+        own.chain(undrilled).collect()
+    }
+
     /// What the history remembers of it.
     pub fn end(&self, finished_at: Timestamp) -> End {
         let archives = &self.archives;
@@ -96,7 +120,7 @@ impl Report {
             finished_at,
             outcome: self.outcome(),
             error: self.error(),
-            warnings: archives.iter().flat_map(|manifest| manifest.warnings.clone()).collect(),
+            warnings: self.warnings(),
             archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
             stored_bytes: self.stored_bytes(),
             plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
@@ -106,13 +130,19 @@ impl Report {
 
 async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     let mut report = Report::new(plan);
-    let (run, databases) = match begin(context, plan, trigger).await {
+    let (mut run, databases) = match begin(context, plan, trigger).await {
         Ok(begun) => begun,
         Err(error) => {
             report.failures.push((None, error));
             return report;
         }
     };
+    if plan.verify == Level::Drill {
+        match run.begin_drill().await {
+            Ok(live) => run.live = Some(live),
+            Err(error) => report.undrilled.push((None, error)),
+        }
+    }
     let held = match hook::before(context, plan, &run.limits).await {
         Ok(()) => hold::hold(context, plan, &run.limits).await,
         Err(error) => Err(error),
@@ -127,6 +157,11 @@ async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
             }
         }
         Err(error) => report.failures.push((None, error)),
+    }
+    if let Some(live) = run.live.take()
+        && let Err(error) = live.end().await
+    {
+        report.failures.push((None, error));
     }
     report
 }
@@ -154,7 +189,8 @@ async fn begin<'a>(
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host };
+    let live = None;
+    let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host, live };
     let databases = run.session.databases(&Access::of(plan), &plan.databases);
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
@@ -179,6 +215,12 @@ fn missing<'a>(run: &'a Run<'_>) -> impl Iterator<Item = (Part, JobError)> + 'a 
 }
 
 impl Run<'_> {
+    async fn begin_drill(&self) -> Result<Live, JobError> {
+        let reaped = drill::reap(self.context).await?;
+        (self.context.watcher)(&Event::DrillsReaped(Ok(reaped)));
+        Live::begin(self.context, self.plan, &self.session, &self.limits).await
+    }
+
     /// Backs every part up.
     async fn record_all(&self, report: &mut Report, databases: Vec<DatabaseName>) {
         for name in databases {
@@ -198,14 +240,22 @@ impl Run<'_> {
             report.failures.push((Some(part), JobError::Stopped(limit)));
             return;
         }
-        match self.part(&part).await {
-            Ok(manifest) => {
+        match self.part(report, &part).await {
+            Ok(Made { manifest, drilled }) => {
                 let address = manifest.address();
                 report.archives.push(manifest);
                 // Publishing has read every stored byte back. An archive whose proof cannot be
                 // written is there all the same; that the store begins to fail is told, too.
-                if let Err(error) = self.prove(address).await {
-                    report.failures.push((Some(part), error));
+                if let Err(error) = self.prove(address, drilled.as_ref()).await {
+                    report.failures.push((Some(part.clone()), error));
+                }
+                match drilled {
+                    None | Some(Verdict::Passed) => {}
+                    Some(Verdict::Failed(error)) => {
+                        let error = JobError::DrillFailed(Box::new(error));
+                        report.failures.push((Some(part), error));
+                    }
+                    Some(Verdict::Open(error)) => report.undrilled.push((Some(part), error)),
                 }
             }
             Err(error) => {
@@ -217,12 +267,23 @@ impl Run<'_> {
     }
 
     /// One archive, from the first byte to the proof.
-    async fn part(&self, part: &Part) -> Result<Manifest, JobError> {
+    async fn part(&self, report: &mut Report, part: &Part) -> Result<Made, JobError> {
         let Self { context, plan, session: Session { engine, .. }, .. } = self;
         let started = now();
         let id = ArchiveId::new(started, random());
         let address = Address { source: plan.source.clone(), part: part.clone(), id };
-        let scope = Scope { format: plan.format, patterns: &plan.patterns };
+        let mut listener = match (&self.live, part.database()) {
+            (Some(live), Some(name)) => match live.listen(plan, &self.session, name).await {
+                Ok(listener) => Some(listener),
+                Err(error) => {
+                    report.undrilled.push((Some(part.clone()), error));
+                    None
+                }
+            },
+            _ => None,
+        };
+        let snapshot = listener.as_ref().and_then(Listener::snapshot);
+        let scope = Scope { format: plan.format, patterns: &plan.patterns, snapshot };
         let dump = engine.dump(&Access::of(plan), part, &scope, &self.session.server);
         let extension = match part {
             Part::Globals => engine.globals().map_or("dump", Globals::extension),
@@ -237,26 +298,66 @@ impl Run<'_> {
 
         let (store, codec, to) = (context.store(plan), plan.codec, address.clone());
         let recipients = self.recipients.clone();
-        let (staging, upload) =
-            blocking(move || Staging::open(store, to, extension, codec, &recipients)).await?;
-        let payload = staging.payload().to_owned();
-        let validator = engine.validator(&part, plan.format);
-        let chain = Chain::new(validator, codec, &self.recipients, upload)?;
-        let sealed = self.stream(&dump, staging, chain).await?;
-        let manifest = self.manifest(&address, payload, started, dump, &sealed);
+        let opened = async {
+            let (staging, upload) =
+                blocking(move || Staging::open(store, to, extension, codec, &recipients)).await?;
+            let payload = staging.payload().to_owned();
+            let validator = engine.validator(&part, plan.format);
+            let chain = Chain::new(validator, codec, &self.recipients, upload)?;
+            Ok((payload, self.stream(&dump, staging, chain, listener.as_mut()).await?))
+        };
+        let (payload, sealed) = match opened.await {
+            Ok(written) => written,
+            Err(error) => {
+                if let Some(listener) = listener {
+                    listener.leave(plan).await;
+                }
+                return Err(error);
+            }
+        };
+        let census = match &mut listener {
+            Some(listener) => listener.census(&sealed.facts, plan).await,
+            None => None,
+        };
+        let mut manifest = self.manifest(&address, payload, started, dump, &sealed);
+        manifest.census.clone_from(&census);
         let (stored, plain) = (sealed.stored, sealed.plain);
         let published = blocking(move || sealed.publish(manifest)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
-        Ok(published.manifest)
+        let manifest = published.manifest;
+        let drilled = match listener {
+            Some(listener) => {
+                let (manifest, store) = (manifest.clone(), context.store(plan));
+                let archive = Archive { manifest, proof: Proof::default(), store };
+                let identities = Identities::default();
+                let verdict = listener.judge(&archive, &identities, census.as_ref()).await;
+                let Address { source, part, .. } = archive.manifest.address();
+                let said = verdict.to_string();
+                (context.watcher)(&Event::ArchiveDrilled { source, part, verdict: said });
+                Some(verdict)
+            }
+            None => None,
+        };
+        Ok(Made { manifest, drilled })
     }
 
-    async fn prove(&self, address: Address) -> Result<(), JobError> {
+    async fn prove(&self, address: Address, drilled: Option<&Verdict>) -> Result<(), JobError> {
         let store = self.context.store(self.plan);
-        let check = Check { level: Level::Stored, at: now(), failure: None };
-        blocking(move || archive::record(store.as_ref(), &address, Proof::default(), check))
-            .await
-            .map(drop)
+        let check = |level, failure| Check { level, at: now(), failure, took_ms: None };
+        let mut checks = vec![check(Level::Stored, None)];
+        checks.extend(match drilled {
+            Some(Verdict::Passed) => Some(check(Level::Drill, None)),
+            Some(Verdict::Failed(error)) => Some(check(Level::Drill, Some(chain(error)))),
+            Some(Verdict::Open(_)) | None => None,
+        });
+        blocking(move || {
+            checks.into_iter().try_fold(Proof::default(), |proof, check| {
+                archive::record(store.as_ref(), &address, proof, check)
+            })
+        })
+        .await
+        .map(drop)
     }
 
     /// Runs the dump through the chain. On the way out, whatever failed first is the error, and
@@ -266,6 +367,7 @@ impl Run<'_> {
         dump: &Dump,
         staging: Staging,
         chain: Chain,
+        listener: Option<&mut Listener<'_>>,
     ) -> Result<Sealed, JobError> {
         let line = Line::start(chain);
         let mut process = match self.session.transport.start(&dump.command, Input::Closed).await {
@@ -275,7 +377,7 @@ impl Run<'_> {
                 return Err(error.into());
             }
         };
-        let exited = match self.pump(&mut process, &line).await {
+        let exited = match self.pump(&mut process, &line, listener).await {
             Ok(()) => process.finish().await.and_then(Exited::success),
             Err(broken) => {
                 let ended = process.abort().await;
@@ -295,10 +397,18 @@ impl Run<'_> {
     }
 
     /// Moves bytes until the stream ends. `Err(None)`: the chain failed and knows why.
-    async fn pump(&self, process: &mut Process, line: &Line) -> Result<(), Option<JobError>> {
+    async fn pump(
+        &self,
+        process: &mut Process,
+        line: &Line,
+        mut listener: Option<&mut Listener<'_>>,
+    ) -> Result<(), Option<JobError>> {
         while let Some(piece) = process.next().await {
             let piece = piece.map_err(|error| Some(error.into()))?;
             let bytes = piece.len() as u64;
+            if let Some(listener) = &mut listener {
+                listener.hear(&piece).await;
+            }
             match self.limits.within(line.send(piece)).await {
                 Ok(true) => (self.context.watcher)(&Event::DumpAdvanced { bytes }),
                 Ok(false) => return Err(None),
@@ -357,6 +467,7 @@ impl Run<'_> {
             recipients: self.recipients.fingerprints(),
             payload,
             facts: sealed.facts.clone(),
+            census: None,
             database: self.properties(&address.part).cloned(),
             warnings,
             labels: plan.labels.clone(),

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::load::Plain;
 use super::{JobError, blocking};
 use crate::archive::{self, Archive, ArchiveError};
+use crate::engine::EngineError;
 use crate::pipeline::Identities;
 use crate::transport::{Limits, Stop};
 
@@ -29,6 +30,17 @@ pub async fn run(
         write(&piece).map_err(JobError::Output)?;
     }
     whole.await
+}
+
+/// A whole plain dump that is text and small, like that of globals.
+pub(super) async fn text(archive: &Archive, identities: &Identities) -> Result<String, JobError> {
+    let Plain { mut pieces, whole } = read(archive.clone(), identities.clone());
+    let mut dump = Vec::new();
+    while let Some(piece) = pieces.recv().await {
+        dump.extend_from_slice(&piece);
+    }
+    whole.await?;
+    Ok(String::from_utf8(dump).map_err(|_| EngineError::Globals("it is not UTF-8".to_owned()))?)
 }
 
 /// Reads an archive's plain dump on a thread of its own: first all stored bytes are checked, then

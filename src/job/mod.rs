@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod cat;
 pub mod doctor;
+pub mod drill;
 pub mod hold;
 mod hook;
 mod load;
@@ -24,12 +25,13 @@ use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{Engine, EngineError};
 use crate::labels::Rules;
+use crate::model::units::Bytes;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Slug, Sum,
-    TableRows, Workload,
+    ArchiveId, DatabaseName, Difference, ErrorKind, Explain, Hold, Part, Place, Plan, Problem,
+    Slug, Sum, TableRows, Workload,
 };
 use crate::pipeline::{Identities, PipelineError};
-use crate::settings::DockerSettings;
+use crate::settings::{DockerSettings, DrillSettings};
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
 
@@ -46,6 +48,8 @@ pub struct Context {
     pub held: PathBuf,
     /// The image of helper containers, if it is not that of our own container.
     pub helper_image: Option<String>,
+    /// What a drill may take.
+    pub drill: DrillSettings,
     /// What encrypted archives are read with.
     pub identities: Identities,
     pub stop: Stop,
@@ -93,6 +97,8 @@ pub enum Event {
     },
     /// Containers that a killed run had left held go on, or still do not.
     HeldReleased(Left),
+    /// What killed processes had left of their drills was removed, or could not be.
+    DrillsReaped(Result<Vec<String>, JobError>),
     /// `expected`: a guess at the plain size, for progress only.
     DumpStarted {
         source: Slug,
@@ -108,6 +114,12 @@ pub enum Event {
         id: ArchiveId,
         plain: Sum,
         stored: Sum,
+    },
+    /// Behind the publication of an archive that is to be drilled.
+    ArchiveDrilled {
+        source: Slug,
+        part: Part,
+        verdict: String,
     },
     DumpFailed {
         source: Slug,
@@ -170,6 +182,18 @@ pub enum JobError {
     Differs { expected: Vec<TableRows>, found: Vec<TableRows> },
     #[error("the restored database has {found} {what}, the dump has {expected}")]
     Counts { what: String, expected: u64, found: u64 },
+    #[error("the restored database is not the one that was dumped: {}", first(.0))]
+    Census(Vec<Difference>),
+    #[error("an archive of {0} cannot be drilled")]
+    Undrillable(String),
+    #[error("the server in the throwaway container takes no work: {}", words(.said))]
+    Unready { said: String },
+    #[error("there is room for {} in the throwaway container, and {} may be needed", Bytes(*.free), Bytes(*.needed))]
+    NoRoom { free: u64, needed: u64 },
+    #[error("the throwaway container ran out of memory")]
+    OutOfMemory,
+    #[error("the archive was published and does not restore: {0}")]
+    DrillFailed(Box<JobError>),
     #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
     NoShell { program: &'static str, container: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
@@ -212,6 +236,25 @@ fn advised(engine: &dyn Engine, cause: TransportError) -> JobError {
     }
 }
 
+/// The first of many differences.
+fn first(differences: &[Difference]) -> String {
+    const SHOWN: usize = 5;
+    let mut said: Vec<String> = differences.iter().take(SHOWN).map(ToString::to_string).collect();
+    if differences.len() > SHOWN {
+        said.push(format!("and {} more", differences.len() - SHOWN));
+    }
+    said.join("; ")
+}
+
+/// The last lines that a server said.
+fn words(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    match lines[lines.len().saturating_sub(3)..].join(" | ") {
+        said if said.is_empty() => "it said nothing".to_owned(),
+        said => said,
+    }
+}
+
 fn said(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -235,6 +278,8 @@ impl Explain for JobError {
             Self::Archive(error) => error.kind(),
             Self::Hook { source, .. } => source.kind(),
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
+            Self::DrillFailed(cause) => cause.kind(),
+            Self::Undrillable(_) => ErrorKind::Usage,
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
             Self::Target { .. } | Self::GlobalsNamed(_) | Self::OneOnly { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -277,6 +322,16 @@ impl Explain for JobError {
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
             ),
             Self::Advised(advised) => Some(advised.hint.to_owned()),
+            Self::DrillFailed(cause) => cause.hint().or_else(|| {
+                Some("keep an older archive until the next one is drilled; `ringbolt show` says more".to_owned())
+            }),
+            Self::OutOfMemory | Self::NoRoom { .. } => Some(
+                "raise `drill.memory`, or free space where Docker keeps its volumes".to_owned(),
+            ),
+            Self::Unready { .. } => Some(
+                "the image must start an empty server without what the container had mounted for its data"
+                    .to_owned(),
+            ),
             Self::HalfFilled { cause, .. } if cause.hint().is_some() => {
                 cause.hint().map(|hint| format!("drop that database, then: {hint}"))
             }

@@ -88,14 +88,7 @@ impl Into<'_> {
     }
 
     async fn globals(&self, archive: &Archive) -> Result<Restored, JobError> {
-        let mut plain = cat::read(archive.clone(), self.context.identities.clone());
-        let mut dump = Vec::new();
-        while let Some(piece) = plain.pieces.recv().await {
-            dump.extend_from_slice(&piece);
-        }
-        plain.whole.await?;
-        let dump = String::from_utf8(dump)
-            .map_err(|_| EngineError::Globals("it is not UTF-8".to_owned()))?;
+        let dump = cat::text(archive, &self.context.identities).await?;
         let engine = self.engine();
         let none = || EngineError::NoGlobals(engine.card().name.to_owned());
         let globals = engine.globals().ok_or_else(none)?;
@@ -217,7 +210,7 @@ fn needed_roles(like: &Database) -> impl Iterator<Item = &str> {
 }
 
 /// A name for a database that is being filled: recognisable, unique, and short enough.
-fn staged_name(name: &DatabaseName, longest: usize, random: u64) -> DatabaseName {
+pub(super) fn staged_name(name: &DatabaseName, longest: usize, random: u64) -> DatabaseName {
     let suffix = format!("_ringbolt_{:08x}", random >> 32);
     let mut stem = name.as_str();
     while stem.len() + suffix.len() > longest {

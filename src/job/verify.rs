@@ -23,7 +23,7 @@ pub async fn stored(archive: &Archive) -> Result<(Proof, Result<(), ArchiveError
             // A disk that cannot be read today says nothing about what is on it.
             Err(_) => return found.map(|()| (archive.proof, Ok(()))),
         };
-        let check = Check { level: Level::Stored, at: now(), failure };
+        let check = Check { level: Level::Stored, at: now(), failure, took_ms: None };
         let address = archive.manifest.address();
         let proof = archive::record(archive.store.as_ref(), &address, archive.proof, check)?;
         Ok((proof, found))

@@ -10,6 +10,7 @@ pub mod dialect;
 mod fixed;
 pub mod migrate;
 mod order;
+mod proof_rows;
 mod read;
 mod resolve;
 mod rows;

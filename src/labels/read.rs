@@ -34,6 +34,7 @@ pub(super) struct Draft {
     pub(super) codec: Option<Codec>,
     pub(super) encrypt: Option<Encrypt>,
     pub(super) verify: Option<Level>,
+    pub(super) checksums: Option<bool>,
     pub(super) stores: Option<Vec<Slug>>,
     pub(super) schedules: BTreeMap<Option<Slug>, Schedule>,
     pub(super) zone: Option<TimeZone>,

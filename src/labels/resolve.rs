@@ -12,7 +12,7 @@ use super::read::{Draft, Job, jobs};
 use super::rows::LABELS;
 use super::values::{Encrypt, EngineChoice};
 use crate::engine::{self, Access, Engine, custom};
-use crate::model::{Codec, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
+use crate::model::{Codec, Level, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
 
 const STALL: Duration = Duration::from_mins(15);
 
@@ -173,9 +173,11 @@ fn plan(
     if let Some(engine) = engine {
         check_abilities(rules, engine, &draft, workload, problems);
     }
+    let verify = engine.map(|engine| find_level(rules, engine, &draft, workload, problems));
     let store = find_store(rules, &draft, workload, problems);
     let recipients = find_recipients(rules, &draft, workload, problems);
     let (engine, source, format, store) = (engine?, source?, format?, store?);
+    let verify = verify?;
     let defaults = engine.defaults(&workload.env);
     let daily = || BTreeMap::from([(None, Schedule::Cron("@daily".to_owned()))]);
     Some(Plan {
@@ -190,7 +192,8 @@ fn plan(
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
         recipients,
-        verify: draft.verify.unwrap_or_default(),
+        verify,
+        checksums: draft.checksums.unwrap_or(false),
         store,
         schedules: if draft.schedules.is_empty() { daily() } else { draft.schedules },
         zone: draft.zone.unwrap_or(TimeZone::UTC),
@@ -290,6 +293,28 @@ fn check_abilities(
             problems.push(Problem::new(&workload.name, message).suggest(Some(suggestion)));
         }
     }
+}
+
+/// A drill of what cannot be drilled would be a promise that nobody keeps. What the operator says for all
+/// means the most that can be done.
+fn find_level(
+    rules: &Rules,
+    engine: &'static dyn Engine,
+    draft: &Draft,
+    workload: &Workload,
+    problems: &mut Vec<Problem>,
+) -> Level {
+    let level = draft.verify.unwrap_or_default();
+    let access = Access { user: "", password: None, paths: &[] };
+    if level < Level::Drill || engine.rehearsal(&workload.env, &access).is_some() {
+        return level;
+    }
+    if draft.verify != rules.defaults.verify {
+        let message = format!("an archive of {} cannot be drilled", engine.card().name);
+        let problem = wrong(rules, workload, "verify", "drill", message);
+        problems.push(problem.suggest(Some("deep")));
+    }
+    Level::Deep
 }
 
 fn find_store(

@@ -1,7 +1,7 @@
 //! The label table. How a value is read is in `values.rs`; what becomes of it, in `resolve.rs`.
 
 use super::table::{Label, ROW, Shape};
-use super::values;
+use super::{proof_rows, values};
 use crate::retention;
 use crate::schedule;
 
@@ -297,21 +297,8 @@ pub static LABELS: &[Label] = &[
         has_default: true,
         ..ROW
     },
-    Label {
-        key: "verify",
-        expects: "`stored`, `deep` or `drill`",
-        default: "`stored`",
-        about: "How much is proven of every archive when it is written: its bytes were read back; they are the whole dump that was made; the dump was restored in a throwaway container and compared.",
-        examples: &["stored", "deep", "drill"],
-        mistakes: &["Stored", "full", "true", ""],
-        shape: Shape::OneOf(&["stored", "deep", "drill"]),
-        read: |draft, value, _| {
-            draft.verify = Some(value.parse()?);
-            Ok(())
-        },
-        has_default: true,
-        ..ROW
-    },
+    proof_rows::VERIFY,
+    proof_rows::CHECKSUMS,
     Label {
         key: "rpo",
         expects: "a duration like `26h`",

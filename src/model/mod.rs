@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides, reads or writes. Every other room may import this one; it imports none.
 
+pub mod census;
 pub mod command;
 pub mod error;
 pub mod facts;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod units;
 pub mod workload;
 
+pub use census::{Census, Difference};
 pub use command::{Command, Place, Value};
 pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};

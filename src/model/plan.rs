@@ -32,6 +32,8 @@ pub struct Plan {
     pub recipients: Vec<String>,
     /// How much is proven of every archive when it is written.
     pub verify: Level,
+    /// Whether a drill compares what is in the rows, and not only their number.
+    pub checksums: bool,
     /// The operator's store that archives go to.
     pub store: Slug,
     /// By the id that a label gave it; one schedule needs none.

@@ -45,6 +45,21 @@ pub fn duration(text: &str) -> Option<Duration> {
     (total > 0 && total <= 100 * 366 * 86_400).then(|| Duration::from_secs(total))
 }
 
+/// Reads `512m`, `2g`, as Docker does: mebibytes and gibibytes.
+pub fn memory(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let shift = match unit {
+        "m" => 20,
+        "g" => 30,
+        _ => return None,
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = number.parse().ok()?;
+    (number > 0 && number <= u64::MAX >> shift).then(|| number << shift)
+}
+
 /// Writes a duration as [`duration`] reads it, with the largest unit that leaves no rest: `6h`,
 /// `30d`. Not weeks: 14 days read better beside 30.
 pub fn exact(duration: Duration) -> String {

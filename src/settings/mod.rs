@@ -6,6 +6,7 @@
 
 mod docker;
 mod docker_rows;
+mod drill_rows;
 mod engines;
 mod given;
 mod rows;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use docker::{DockerHost, DockerSettings, Pem, Scheme, TlsSettings};
+pub use drill_rows::DrillSettings;
 pub use given::Origin;
 pub use schema::schema;
 pub use table::{SETTINGS, Setting, Shape};
@@ -45,6 +47,7 @@ pub struct Settings {
     pub schedule: ScheduleSettings,
     pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
+    pub drill: DrillSettings,
     pub secrets: SecretSettings,
     /// Where Ringbolt remembers what it may forget: never a thing that a restore needs.
     pub data_dir: PathBuf,
@@ -192,6 +195,7 @@ impl Default for Settings {
             },
             alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
+            drill: DrillSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
             data_dir: "/var/lib/ringbolt".into(),
             history: HistorySettings { keep: Duration::from_hours(365 * 24) },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::given::Given;
 use super::table::{Reader, Setting, Shape};
-use super::{Settings, docker_rows};
+use super::{Settings, docker_rows, drill_rows};
 use crate::model::{Slug, units};
 
 /// What most rows have in common.
@@ -70,7 +70,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "defaults.<label>",
         expects: "what the label expects",
         default: "the label's own default",
-        about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `encrypt`, `verify`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
+        about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `encrypt`, `verify`, `verify.checksums`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
         examples: &["zstd:6"],
         reader: Reader::Plain(|settings, _, given| {
             let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
@@ -318,6 +318,10 @@ pub(super) const ROWS: &[Setting] = &[
     docker_rows::TLS_CA,
     docker_rows::TLS_CERT,
     docker_rows::TLS_KEY,
+    drill_rows::MEMORY,
+    drill_rows::CPUS,
+    drill_rows::SHARE,
+    drill_rows::TIMEOUT,
     Setting {
         key: "secrets.directory",
         expects: "an absolute path",

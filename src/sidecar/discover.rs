@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::life::Connect;
 use super::words::{Event, Job};
 use crate::docker::{DockerError, Hint};
-use crate::job::{self, Context, JobError, hold, survey};
+use crate::job::{self, Context, JobError, drill, hold, survey};
 use crate::labels::Fleet;
 use crate::model::{Plan, Slug};
 
@@ -72,6 +72,8 @@ async fn watch_docker(
         if !left.is_empty() {
             (context.watcher)(&job::Event::HeldReleased(left));
         }
+        let reaped = drill::reap(&context).await;
+        (context.watcher)(&job::Event::DrillsReaped(reaped));
         let mut hints = std::pin::pin!(context.docker.events());
         let changed = loop {
             let (fleet, changed_meanwhile) = match list(&context, &mut hints).await {

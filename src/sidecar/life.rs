@@ -320,6 +320,7 @@ impl Life {
                 container: run.container,
                 archives: Vec::new(),
                 failures: vec![(None, JobError::Panicked(panic.to_string()))],
+                undrilled: Vec::new(),
             },
         };
         if let Some(line) = run.line {

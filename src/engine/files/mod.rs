@@ -13,7 +13,7 @@ pub use tally::Tally;
 use super::tar::{Event, Reader};
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Invalid,
-    Probed, Restore, Scope, Validator,
+    Probed, Rehearsal, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, LONGEST_DATABASE, Part, Place,
@@ -124,6 +124,10 @@ impl Engine for Files {
 
     fn ask_facts(&self, _: &Access, name: &DatabaseName, _: &Facts) -> Command {
         aside("files-facts").arg(name.as_str())
+    }
+
+    fn rehearsal(&self, _: &Environment, _: &Access) -> Option<Rehearsal> {
+        Some(Rehearsal::of_files(Stage::Volume))
     }
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {

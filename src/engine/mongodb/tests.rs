@@ -38,7 +38,7 @@ fn server(set: Option<&str>, users: Option<&[&str]>) -> Server {
 fn dump(server: &Server, database: &str, exclude: &[&str]) -> Dump {
     let exclude = exclude.iter().map(|pattern| (*pattern).to_owned()).collect();
     let patterns = Patterns { exclude, ..Patterns::default() };
-    let scope = Scope { format: "archive", patterns: &patterns };
+    let scope = Scope { format: "archive", patterns: &patterns, snapshot: None };
     let password = SecretRef::Env("MONGO_INITDB_ROOT_PASSWORD".to_owned());
     Mongodb.dump(&access(Some(&password)), &Part::Database(name(database)), &scope, server)
 }
@@ -281,7 +281,7 @@ fn a_password_reaches_a_tool_by_its_configuration_alone() {
         }
     }
     // Without a password there is no file to look for one in.
-    let scope = Scope { format: "archive", patterns: &Patterns::default() };
+    let scope = Scope { format: "archive", patterns: &Patterns::default(), snapshot: None };
     let part = Part::Database(name("shop"));
     let open = Mongodb.dump(&access(None), &part, &scope, &server(None, None));
     let ran = run(&open.command, Some(&stubs), "");
@@ -364,8 +364,10 @@ fn no_script_holds_what_anybody_wrote() {
     let password = SecretRef::Env("X".to_owned());
     let hostile = name("hostile$(id)");
     let access = access(Some(&password));
-    let (server, scope) =
-        (server(None, Some(&[])), Scope { format: "archive", patterns: &Patterns::default() });
+    let (server, scope) = (
+        server(None, Some(&[])),
+        Scope { format: "archive", patterns: &Patterns::default(), snapshot: None },
+    );
     let commands = [
         Mongodb.dump(&access, &Part::Database(hostile.clone()), &scope, &server).command,
         restore("shop", None, "hostile$(id)").load,

@@ -5,6 +5,7 @@
 //! and called in `scripts.rs`; what the server is asked in `queries.rs`.
 
 mod accounts;
+mod census;
 mod queries;
 mod scripts;
 mod sql;
@@ -12,10 +13,10 @@ mod text;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Restore, Scope, Validator,
+    GlobalsRestore, Probed, Questions, Rehearsal, Restore, Scope, Stage, Sums, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Place, SecretRef, Server, Value,
 };
 
 static FORMATS: [Format; 1] = [Format { name: "plain", extension: "sql" }];
@@ -206,6 +207,66 @@ impl Engine for Mysql {
         queries::read_facts(answer)
     }
 
+    fn rehearsal(&self, env: &Environment, _: &Access) -> Option<Rehearsal> {
+        // The images read either family's variables; what is unset or not known there harms nobody.
+        const UNSET: [&str; 18] = [
+            "MYSQL_DATABASE",
+            "MYSQL_USER",
+            "MYSQL_PASSWORD",
+            "MYSQL_RANDOM_ROOT_PASSWORD",
+            "MYSQL_ALLOW_EMPTY_PASSWORD",
+            "MYSQL_ONETIME_PASSWORD",
+            "MYSQL_ROOT_PASSWORD_FILE",
+            "MYSQL_DATABASE_FILE",
+            "MYSQL_USER_FILE",
+            "MYSQL_PASSWORD_FILE",
+            "MARIADB_DATABASE",
+            "MARIADB_USER",
+            "MARIADB_PASSWORD",
+            "MARIADB_RANDOM_ROOT_PASSWORD",
+            "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD",
+            "MARIADB_ROOT_PASSWORD_HASH",
+            "MARIADB_ROOT_PASSWORD_FILE",
+            "MARIADB_PASSWORD_FILE",
+        ];
+        let password = SecretRef::Env("MYSQL_ROOT_PASSWORD".to_owned());
+        let access = Access { user: "root", password: Some(&password), paths: &[] };
+        let folder = env.text("MYSQL_DATADIR").unwrap_or("/var/lib/mysql");
+        // What the database does by itself on a schedule is not to be done there.
+        let hurry = "SET GLOBAL innodb_flush_log_at_trx_commit = 0;\nSET GLOBAL sync_binlog = 0;\n\
+                     SET GLOBAL event_scheduler = OFF;\n";
+        Some(Rehearsal {
+            stage: Stage::Server,
+            unset: UNSET.into(),
+            passwords: vec!["MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"],
+            data: vec![
+                folder.to_owned(),
+                "/bitnami/mysql".to_owned(),
+                "/bitnami/mariadb".to_owned(),
+            ],
+            omit: &["/docker-entrypoint-initdb.d"],
+            user: access.user.to_owned(),
+            ready: Some(script(self.client, scripts::READY, &access)),
+            hurry: Some(self.ask(&access, hurry)),
+            password: Some(password),
+        })
+    }
+
+    fn census(
+        &self,
+        access: &Access,
+        name: &DatabaseName,
+        sums: Sums,
+        _: u32,
+    ) -> Option<Questions> {
+        let ask = match sums {
+            Sums::Rows => census::rows(name),
+            Sums::Contents => census::checksums(name),
+        };
+        let command = script(self.client, scripts::TALK, access);
+        Some(Questions { command, begin: census::BEGIN.to_owned(), ask })
+    }
+
     fn advice(&self, said: &str) -> Option<&'static str> {
         let known = [
             (
@@ -288,7 +349,6 @@ fn asking(command: Command, questions: String) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SecretRef;
 
     #[track_caller]
     fn check(

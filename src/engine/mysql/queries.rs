@@ -375,7 +375,8 @@ pub(super) fn count_objects(name: &DatabaseName) -> String {
 }
 
 /// Engines whose tables hold no rows of their own; a dump has their definition alone.
-const ROWLESS: &str = "'MRG_MYISAM', 'MRG_ISAM', 'FEDERATED', 'CONNECT', 'SPIDER', 'OQGRAPH', 'S3'";
+pub(super) const ROWLESS: &str =
+    "'MRG_MYISAM', 'MRG_ISAM', 'FEDERATED', 'CONNECT', 'SPIDER', 'OQGRAPH', 'S3'";
 
 /// Counts rows as the dump has them: with the history of a system-versioned table.
 pub(super) fn ask_facts(name: &DatabaseName, facts: &Facts) -> String {

@@ -22,6 +22,16 @@ pub(super) const ASK_IN: &str = connected!(r#"ask "$@" "--database=$database""#)
 /// Runs the SQL that is its second argument, so that `show` can print it.
 pub(super) const SAY: &str = connected!(r#"ask "$@" "--execute=$database""#);
 
+/// Runs the SQL on its input and says each answer at once, for whoever asks on.
+pub(super) const TALK: &str = connected!(r#"ask "$@" --unbuffered"#);
+
+/// Succeeds when the server takes work over the network, which the first, temporary one of the images
+/// does not.
+pub(super) const READY: &str = connected!(
+    r#"admin=$(first mariadb-admin mysqladmin) || exit 127
+exec "$admin" --no-defaults --host=127.0.0.1 --protocol=tcp --user="$user" ping >/dev/null"#
+);
+
 /// Asks the tool for its version, then the server, then for what only some users may read. The two
 /// texts of SQL on its input come one after the other, with [`NEXT`] between them.
 pub(super) const PROBE: &str = connected!(include_str!("probe.sh"));

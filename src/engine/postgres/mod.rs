@@ -3,6 +3,7 @@
 //! What a whole dump looks like is in `custom.rs` and `text.rs`; how SQL is quoted and split in
 //! `sql.rs`; what the server is asked in `queries.rs`.
 
+mod census;
 mod custom;
 mod globals;
 mod queries;
@@ -11,10 +12,11 @@ mod text;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Restore, Scope, Validator,
+    GlobalsRestore, Probed, Questions, Rehearsal, Restore, Scope, Stage, Sums, Validator,
 };
 use crate::model::{
-    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, Server, Value,
+    Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, SecretRef, Server,
+    Value,
 };
 
 static CARD: Card = Card {
@@ -99,7 +101,10 @@ impl Engine for Postgres {
                 let command = connect(Command::new([TOOL]), access)
                     .arg(format!("--format={}", scope.format))
                     .arg("--compress=0");
-                let (command, warnings) = only(command, scope.patterns);
+                let (mut command, warnings) = only(command, scope.patterns);
+                if let Some(snapshot) = scope.snapshot {
+                    command = command.arg(format!("--snapshot={snapshot}"));
+                }
                 Dump { command: command.arg(dbname(name.as_str())), warnings }
             }
             Part::Globals if server.superuser => {
@@ -151,6 +156,54 @@ impl Engine for Postgres {
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
         queries::read_facts(answer)
+    }
+
+    /// The first server of the official image listens on its socket only; the one that stays does not.
+    fn rehearsal(&self, env: &Environment, _: &Access) -> Option<Rehearsal> {
+        let password = SecretRef::Env("POSTGRES_PASSWORD".to_owned());
+        let user = self.defaults(env).user;
+        let access = Access { user: &user, password: Some(&password), paths: &[] };
+        let ready = Command::new(["pg_isready", "--quiet", "--host=127.0.0.1"]);
+        let fast = ["fsync", "full_page_writes", "synchronous_commit", "autovacuum"];
+        let fast = fast.map(|name| format!("ALTER SYSTEM SET {name} = off;\n")).concat();
+        let hurry = ask(&access, MAINTENANCE, &format!("{fast}SELECT pg_reload_conf();\n"));
+        Some(Rehearsal {
+            stage: Stage::Server,
+            unset: vec![
+                "POSTGRES_DB",
+                "POSTGRES_DB_FILE",
+                "POSTGRES_PASSWORD_FILE",
+                "POSTGRES_USER_FILE",
+                "POSTGRESQL_DATABASE",
+                "POSTGRESQL_PASSWORD_FILE",
+            ],
+            passwords: vec!["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"],
+            data: vec![
+                env.text("PGDATA").unwrap_or("/var/lib/postgresql").to_owned(),
+                "/var/lib/postgresql".to_owned(),
+                "/bitnami/postgresql".to_owned(),
+            ],
+            omit: &["/docker-entrypoint-initdb.d"],
+            ready: Some(ready),
+            hurry: Some(hurry),
+            user,
+            password: Some(password),
+        })
+    }
+
+    fn census(
+        &self,
+        access: &Access,
+        name: &DatabaseName,
+        sums: Sums,
+        major: u32,
+    ) -> Option<Questions> {
+        let ask = match sums {
+            Sums::Rows => census::rows(),
+            Sums::Contents => census::checksums(major),
+        };
+        let command = utf8(unlimited(psql(access, name.as_str())));
+        Some(Questions { command, begin: census::BEGIN.to_owned(), ask })
     }
 
     fn advice(&self, said: &str) -> Option<&'static str> {
@@ -259,7 +312,8 @@ fn only(mut command: Command, patterns: &Patterns) -> (Command, Vec<String>) {
 /// Frees a tool of limits that an operator has set for a role or a database, which the start-up
 /// options overrule. `pg_dump` and `pg_restore` do this by themselves.
 fn unlimited(command: Command) -> Command {
-    let options = "-c statement_timeout=0 -c lock_timeout=0";
+    let options =
+        "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
     command.env("PGOPTIONS", Value::Text(options.to_owned()))
 }
 
@@ -306,7 +360,7 @@ mod tests {
         let access = Access { user: "keeper", password: None, paths: &[] };
         let name: DatabaseName = "shop".parse().unwrap();
         let server = Server { superuser: true, ..Server::default() };
-        let scope = Scope { format: "custom", patterns: &Patterns::default() };
+        let scope = Scope { format: "custom", patterns: &Patterns::default(), snapshot: None };
         let like = Database::named(name.clone());
         let to = Destination {
             format: "custom",

@@ -13,7 +13,7 @@ mod rdb_tests;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Restore, Scope, Validator,
+    GlobalsRestore, Probed, Rehearsal, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
@@ -129,6 +129,18 @@ impl Engine for Redis {
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
         probe::read_facts(answer)
+    }
+
+    /// Its password stands in its own command or environment, so it is the workload's there, too.
+    fn rehearsal(&self, _: &Environment, access: &Access) -> Option<Rehearsal> {
+        Some(Rehearsal {
+            stage: Stage::Server,
+            data: ["/data", "/bitnami/redis", "/bitnami/valkey"].map(str::to_owned).into(),
+            user: access.user.to_owned(),
+            password: access.password.cloned(),
+            ready: Some(self.probe(access)),
+            ..Rehearsal::of_files(Stage::Server)
+        })
     }
 
     fn advice(&self, said: &str) -> Option<&'static str> {

@@ -12,7 +12,7 @@ mod schema;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Probed,
-    Restore, Scope, Validator,
+    Rehearsal, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, LONGEST_DATABASE, Part, Place,
@@ -120,6 +120,10 @@ impl Engine for Sqlite {
         answers::read_facts(answer)
     }
 
+    fn rehearsal(&self, _: &Environment, _: &Access) -> Option<Rehearsal> {
+        Some(Rehearsal::of_files(Stage::Shell))
+    }
+
     fn advice(&self, said: &str) -> Option<&'static str> {
         advice(said)
     }
@@ -183,6 +187,10 @@ impl Engine for Aside {
 
     fn read_facts(&self, answer: &[u8]) -> Result<Facts, EngineError> {
         answers::read_facts(answer)
+    }
+
+    fn rehearsal(&self, _: &Environment, _: &Access) -> Option<Rehearsal> {
+        Some(Rehearsal::of_files(Stage::Volume))
     }
 
     fn advice(&self, said: &str) -> Option<&'static str> {

@@ -1,0 +1,176 @@
+//! What can go wrong with a drill without saying anything of the archive, and what is left then: nothing.
+
+use std::process::Stdio;
+
+use super::{left, nothing_is_left};
+use crate::world::{Ran, Server, World, docker, wait_for};
+
+const ROWS: &str =
+    "CREATE TABLE t AS SELECT i, md5(i::text) AS h FROM generate_series(1, 300000) i;
+    CREATE INDEX ON t (h); CREATE ROLE clerk; GRANT SELECT ON t TO clerk;";
+
+fn postgres(world: &World, labels: &[(&str, &str)]) -> Server {
+    let server = world.postgres("db", &[&[("enable", "true")], labels].concat(), &[]);
+    server.sql("keeper", ROWS);
+    server
+}
+
+/// It is published and not drilled; that is told, and is no failure.
+fn check_open(world: &World, server: &Server, ran: Ran, words: &str) {
+    ran.expect(0).says("was not drilled").says(words);
+    nothing_is_left(server);
+    assert_eq!(world.newest("keeper")["proof"], "stored");
+}
+
+#[test]
+fn what_is_wrong_with_the_stage_says_nothing_of_the_archive() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    let ran = world.ringbolt(&["backup", "--set", "drill.memory=16m"]);
+    check_open(&world, &server, ran, "drill.memory");
+    let ran = world.ringbolt(&["backup", "--set", "drill.timeout=1s"]);
+    check_open(&world, &server, ran, "the time it may take is over");
+}
+
+#[test]
+fn a_drill_that_falls_behind_reads_the_rest_from_the_archive() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill"), ("compress", "none")]);
+    let slow = ["--set", "drill.share=100%", "--set", "drill.cpus=0.2"];
+    server.sql(
+        "keeper",
+        "INSERT INTO t SELECT i, repeat(md5(i::text), 4) FROM generate_series(1, 400000) i",
+    );
+    world.ringbolt(&[&["backup"], &slow[..]].concat()).expect(0).says("restores");
+    assert_eq!(world.newest("keeper")["proof"], "drill");
+    nothing_is_left(&server);
+}
+
+#[test]
+fn an_extension_and_an_image_of_one_s_own_are_drilled() {
+    let world = World::new();
+    let image = format!("ringbolt-spec/{}", world.prefix);
+    let file = "FROM ringbolt-spec/postgres:15\n\
+        RUN cd \"$(pg_config --sharedir 2>/dev/null || echo /usr/share/postgresql/15)/extension\" \
+        && printf \"default_version = '1'\\nrelocatable = true\\n\" >knots.control \
+        && printf 'CREATE FUNCTION knots(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$SELECT $1 * 2$$;\\n' >knots--1.sql\n";
+    let label = format!("org.ringbolt.spec={}", world.prefix);
+    let mut build = std::process::Command::new("docker");
+    build.args(["build", "--quiet", "--tag", &image, "--label", &label, "-"]);
+    Ran::with_input(&mut build, file.as_bytes()).expect(0);
+    let labels = [("enable", "true"), ("engine", "postgres"), ("verify", "drill")];
+    let server = world.postgres_of(&image, "db", &labels, &[]);
+    server.sql(
+        "keeper",
+        "CREATE EXTENSION knots; CREATE EXTENSION hstore;
+         CREATE TABLE t (i int, twice int GENERATED ALWAYS AS (knots(i)) STORED, h hstore);
+         INSERT INTO t (i, h) SELECT i, hstore('i', i::text) FROM generate_series(1, 50) i;
+         CREATE INDEX ON t (knots(i));",
+    );
+    let ran = world.ringbolt(&["backup"]);
+    nothing_is_left(&server);
+    ran.expect(0).says("restores");
+    assert_eq!(world.newest("keeper")["proof"], "drill");
+    // The container is gone, and its image is not: an old archive is drilled all the same.
+    docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
+    let id = world.newest("keeper")["id"].as_str().unwrap().to_owned();
+    world.ringbolt(&["drill", &id]).expect(0);
+    docker(&["rmi", "--force", &image]).expect(0);
+    world.ringbolt(&["drill", &id]).expect(2).says("is not there").says("--image");
+    // Another image lacks the extension: what was dumped does not restore there.
+    let other = ["drill", &id, "--image", "ringbolt-spec/postgres:15"];
+    world.ringbolt(&other).expect(1).says("knots");
+    assert_eq!(left(server.source()), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_restored_needs_its_roles() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    server.sql(
+        "keeper",
+        "CREATE ROLE boss LOGIN PASSWORD 'x'; CREATE TABLE own (i int); ALTER TABLE own OWNER TO boss;
+         ALTER DATABASE keeper OWNER TO boss; GRANT CONNECT ON DATABASE keeper TO clerk;",
+    );
+    world.ringbolt(&["backup"]).expect(0).says("restores");
+    world.ringbolt(&["drill", server.source()]).expect(0);
+    nothing_is_left(&server);
+}
+
+/// Starts a backup and kills it as soon as something is so.
+fn kill_when(world: &World, signal: &str, what: &str, so: impl FnMut() -> bool) -> Option<i32> {
+    let mut command = world.command();
+    command.arg("backup").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for(what, so);
+    Ran::of(std::process::Command::new("kill").args([signal, &child.id().to_string()])).expect(0);
+    child.wait().unwrap().code()
+}
+
+/// The throwaway container of a server, if there is one.
+fn stage(server: &Server) -> Option<String> {
+    left(server.source()).into_iter().find(|name| name.starts_with("ringbolt-drill-"))
+}
+
+/// Whether something of the dump is there already.
+fn restores(server: &Server) -> bool {
+    let ask = "SELECT count(*) FROM pg_database WHERE datname LIKE 'keeper_ringbolt_%'";
+    stage(server).is_some_and(|stage| {
+        let line = ["exec", &stage, "psql", "--username=keeper", "--tuples-only", "--command", ask];
+        docker(&line).stdout.trim() == "1"
+    })
+}
+
+#[test]
+fn a_killed_drill_leaves_nothing_for_long() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    let published = || world.files().keys().any(|name| name.ends_with(".manifest.json"));
+    kill_when(&world, "-KILL", "a stage", || stage(&server).is_some());
+    assert!(stage(&server).is_some());
+    kill_when(&world, "-KILL", "a restore", || restores(&server));
+    kill_when(&world, "-KILL", "an archive", published);
+    assert!(stage(&server).is_some());
+    world.ringbolt(&["backup"]).expect(0).says("a killed drill had left").says("restores");
+    nothing_is_left(&server);
+}
+
+#[test]
+fn a_drill_that_is_asked_to_stop_ends_with_nothing_left() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    for what in ["a stage", "a restore"] {
+        let so = || if what == "a stage" { stage(&server).is_some() } else { restores(&server) };
+        assert_eq!(kill_when(&world, "-TERM", what, so), Some(130), "{what}");
+        nothing_is_left(&server);
+    }
+}
+
+#[test]
+fn a_stage_has_no_network_no_data_of_the_original_and_limits() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    let mut seen = String::new();
+    let format = "{{json .HostConfig}} {{json .Mounts}} {{json .Config.Labels}}";
+    kill_when(&world, "-TERM", "a stage", || {
+        let Some(stage) = stage(&server) else { return false };
+        seen = docker(&["inspect", "--format", format, &stage]).stdout;
+        !seen.trim().is_empty()
+    });
+    let original = docker(&["inspect", "--format", "{{json .Mounts}}", &server.name]).stdout;
+    let volume = original.split("\"Name\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(!seen.contains(volume), "it has the original's volume: {seen}");
+    for words in [
+        "\"NetworkMode\":\"none\"",
+        "\"Memory\":2147483648",
+        "\"NanoCpus\":1000000000",
+        "\"ReadonlyRootfs\":true",
+        "\"no-new-privileges\"",
+        "\"PortBindings\":null",
+        "\"Type\":\"none\"",
+    ] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    // It is no source of its own.
+    assert!(!seen.contains(&format!("{}.enable", world.prefix)));
+}
