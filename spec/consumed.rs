@@ -14,7 +14,7 @@ use crate::encryption::pair;
 use crate::world::{World, docker, wait_for};
 
 /// Rows that take one value only, which is what this version always does.
-const ONLY_ONE: [&str; 4] = ["compress.at", "verify", "parallel", "notify"];
+const ONLY_ONE: [&str; 3] = ["compress.at", "parallel", "notify"];
 
 /// What has been looked for.
 struct Seen(BTreeSet<&'static str>);
@@ -53,6 +53,8 @@ fn every_label_has_an_effect() {
         ("job.gzip.compress", "gzip:1"),
         ("job.sealed.encrypt", "team"),
         ("job.away.stores", "offsite"),
+        ("job.proven.verify", "drill"),
+        ("job.proven.verify.checksums", "true"),
         ("job.timed.schedule", "0 3 * * *"),
         ("job.timed.timezone", "Asia/Tokyo"),
         ("job.few.keep", "last=1"),
@@ -145,6 +147,9 @@ fn every_label_has_an_effect() {
     seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
     seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
     seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
+    seen.check("verify", show("shop-proven")["proof"] == "drill");
+    let sum = show("shop-proven")["manifest"]["census"]["rows public.a"].clone();
+    seen.check("verify.checksums", sum.as_str().is_some_and(|known| known.starts_with("1, sum ")));
     seen.check("schedule", dry("shop-timed")["next_runs"].as_array().unwrap().len() == 3);
     let next = dry("shop-timed")["next_runs"][0].as_str().unwrap().to_owned();
     seen.check("timezone", next.contains("T03:00:00+09:00[Asia/Tokyo]"));
@@ -300,7 +305,8 @@ fn every_setting_has_an_effect() {
     seen.check("labels.policy.literal_passwords", allowed);
 
     for setting in SETTINGS {
-        let elsewhere = crate::life::SETTINGS_OF_LIFE.contains(&setting.key);
+        let elsewhere = crate::life::SETTINGS_OF_LIFE.contains(&setting.key)
+            || crate::drill::faults::SETTINGS.contains(&setting.key);
         let looked = seen.0.contains(setting.key) || elsewhere;
         assert!(looked, "nobody looks for setting `{}`", setting.key);
     }

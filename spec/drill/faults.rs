@@ -5,6 +5,10 @@ use std::process::Stdio;
 use super::{left, nothing_is_left};
 use crate::world::{Ran, Server, World, docker, wait_for};
 
+/// The settings whose effect is looked for here.
+pub(crate) const SETTINGS: [&str; 4] =
+    ["drill.memory", "drill.cpus", "drill.share", "drill.timeout"];
+
 const ROWS: &str =
     "CREATE TABLE t AS SELECT i, md5(i::text) AS h FROM generate_series(1, 300000) i;
     CREATE INDEX ON t (h); CREATE ROLE clerk; GRANT SELECT ON t TO clerk;";
@@ -36,14 +40,15 @@ fn what_is_wrong_with_the_stage_says_nothing_of_the_archive() {
 fn a_drill_that_falls_behind_reads_the_rest_from_the_archive() {
     let world = World::new();
     let server = postgres(&world, &[("verify", "drill"), ("compress", "none")]);
-    let slow = ["--set", "drill.share=100%", "--set", "drill.cpus=0.2"];
-    server.sql(
-        "keeper",
-        "INSERT INTO t SELECT i, repeat(md5(i::text), 4) FROM generate_series(1, 400000) i",
-    );
-    world.ringbolt(&[&["backup"], &slow[..]].concat()).expect(0).says("restores");
-    assert_eq!(world.newest("keeper")["proof"], "drill");
-    nothing_is_left(&server);
+    let more = "INSERT INTO t SELECT i, repeat(md5(i::text), 4) FROM generate_series(1, 400000) i";
+    server.sql("keeper", more);
+    for (share, behind) in [("drill.share=100%", true), ("drill.share=1%", false)] {
+        let slow = ["backup", "--set", share, "--set", "drill.cpus=0.2"];
+        let ran = world.ringbolt(&slow).expect(0).says(" restores");
+        assert_eq!(ran.stderr.contains("read back from the archive"), behind, "{ran:?}");
+        assert_eq!(world.newest("keeper")["proof"], "drill");
+        nothing_is_left(&server);
+    }
 }
 
 #[test]
@@ -98,9 +103,15 @@ fn what_is_restored_needs_its_roles() {
 }
 
 /// Starts a backup and kills it as soon as something is so.
-fn kill_when(world: &World, signal: &str, what: &str, so: impl FnMut() -> bool) -> Option<i32> {
+fn kill_when(
+    world: &World,
+    flags: &[&str],
+    signal: &str,
+    what: &str,
+    so: impl FnMut() -> bool,
+) -> Option<i32> {
     let mut command = world.command();
-    command.arg("backup").stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg("backup").args(flags).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     wait_for(what, so);
     Ran::of(std::process::Command::new("kill").args([signal, &child.id().to_string()])).expect(0);
@@ -126,10 +137,10 @@ fn a_killed_drill_leaves_nothing_for_long() {
     let world = World::new();
     let server = postgres(&world, &[("verify", "drill")]);
     let published = || world.files().keys().any(|name| name.ends_with(".manifest.json"));
-    kill_when(&world, "-KILL", "a stage", || stage(&server).is_some());
+    kill_when(&world, &[], "-KILL", "a stage", || stage(&server).is_some());
     assert!(stage(&server).is_some());
-    kill_when(&world, "-KILL", "a restore", || restores(&server));
-    kill_when(&world, "-KILL", "an archive", published);
+    kill_when(&world, &[], "-KILL", "a restore", || restores(&server));
+    kill_when(&world, &[], "-KILL", "an archive", published);
     assert!(stage(&server).is_some());
     world.ringbolt(&["backup"]).expect(0).says("a killed drill had left").says("restores");
     nothing_is_left(&server);
@@ -141,7 +152,7 @@ fn a_drill_that_is_asked_to_stop_ends_with_nothing_left() {
     let server = postgres(&world, &[("verify", "drill")]);
     for what in ["a stage", "a restore"] {
         let so = || if what == "a stage" { stage(&server).is_some() } else { restores(&server) };
-        assert_eq!(kill_when(&world, "-TERM", what, so), Some(130), "{what}");
+        assert_eq!(kill_when(&world, &[], "-TERM", what, so), Some(130), "{what}");
         nothing_is_left(&server);
     }
 }
@@ -152,7 +163,8 @@ fn a_stage_has_no_network_no_data_of_the_original_and_limits() {
     let server = postgres(&world, &[("verify", "drill")]);
     let mut seen = String::new();
     let format = "{{json .HostConfig}} {{json .Mounts}} {{json .Config.Labels}}";
-    kill_when(&world, "-TERM", "a stage", || {
+    let small = ["--set", "drill.memory=512m", "--set", "drill.cpus=0.5"];
+    kill_when(&world, &small, "-TERM", "a stage", || {
         let Some(stage) = stage(&server) else { return false };
         seen = docker(&["inspect", "--format", format, &stage]).stdout;
         !seen.trim().is_empty()
@@ -162,8 +174,8 @@ fn a_stage_has_no_network_no_data_of_the_original_and_limits() {
     assert!(!seen.contains(volume), "it has the original's volume: {seen}");
     for words in [
         "\"NetworkMode\":\"none\"",
-        "\"Memory\":2147483648",
-        "\"NanoCpus\":1000000000",
+        "\"Memory\":536870912",
+        "\"NanoCpus\":500000000",
         "\"ReadonlyRootfs\":true",
         "\"no-new-privileges\"",
         "\"PortBindings\":null",

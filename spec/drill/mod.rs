@@ -1,7 +1,7 @@
 //! Drills: restores that are wrong though everything about the dump is right, stages that cannot be set up,
 //! and what killed drills leave. That each engine's archives are drilled is in `engines/`.
 
-mod faults;
+pub(crate) mod faults;
 mod wrong;
 
 use crate::world::{Server, docker};

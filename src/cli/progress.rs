@@ -44,8 +44,12 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
                 }
             }
             Event::DrillsReaped(Err(error)) => printer.error(error),
-            Event::ArchiveDrilled { source, part, verdict } => {
-                printer.say(&format!("{source}/{part} {verdict}"));
+            Event::ArchiveDrilled { source, part, verdict, read_back } => {
+                let read_back = match read_back {
+                    0 => String::new(),
+                    some => format!("; {} of it were read back from the archive", Bytes(*some)),
+                };
+                printer.say(&format!("{source}/{part} {verdict}{read_back}"));
             }
             Event::DumpStarted { source, part, expected } => {
                 let about = format!("dumping {source}/{part}");

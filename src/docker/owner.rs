@@ -98,7 +98,7 @@ impl Docker {
         let listed = listed.map_err(|error| DockerError::List(Box::new(error)))?;
         for volume in listed.volumes.unwrap_or_default() {
             let owner = volume.labels.get(OWNER).map(String::as_str).unwrap_or_default();
-            let made = volume.created_at.and_then(|at| at.to_string().parse().ok());
+            let made = volume.created_at.and_then(|at| at.parse().ok());
             if self.lives(owner, made.unwrap_or(Timestamp::UNIX_EPOCH), now).await? {
                 continue;
             }

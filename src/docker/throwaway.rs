@@ -114,7 +114,7 @@ impl Docker {
             None => ContainerInspectResponse::default(),
         };
         let declared = image.config.and_then(|config| config.volumes).unwrap_or_default();
-        let body = body(making, like, declared, owner::label().await);
+        let body = body(making, like, &declared, owner::label().await);
         let name = format!("ringbolt-drill-{}", making.mark);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let created = self.client.create_container(Some(options), body).await;
@@ -193,7 +193,7 @@ impl Throwaway {
 fn body(
     making: &Making<'_>,
     like: ContainerInspectResponse,
-    declared: Vec<String>,
+    declared: &[String],
     owner: String,
 ) -> ContainerCreateBody {
     let labels = HashMap::from([
@@ -256,14 +256,14 @@ fn body(
 fn mounts(
     making: &Making<'_>,
     theirs: Vec<MountPoint>,
-    declared: Vec<String>,
+    declared: &[String],
     labels: &HashMap<String, String>,
 ) -> Vec<Mount> {
     let below = |path: &str, folder: &str| {
         path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let related = |path: &str, folder: &str| below(path, folder) || below(folder, path);
-    let data = || making.data.iter().chain(&declared).map(String::as_str).chain(making.folder);
+    let data = || making.data.iter().chain(declared).map(String::as_str).chain(making.folder);
     let is_data = |path: &str| data().any(|folder| related(path, folder));
     let mut empty: BTreeSet<String> = declared.iter().cloned().collect();
     empty.extend(making.folder.map(str::to_owned));

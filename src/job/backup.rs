@@ -1,7 +1,11 @@
 //! Backup: one run of one source, one archive for each part.
 
+mod report;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+pub use report::Report;
 
 use super::drill::{self, Listener, Live, Verdict};
 use super::hold;
@@ -12,25 +16,9 @@ use crate::archive::{
     self, AccessRecord, Address, Archive, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Globals, Scope};
-use crate::history::End;
-use crate::model::{
-    ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Level, Outcome, Part, Plan, Slug,
-    Trigger, chain,
-};
+use crate::model::{ArchiveId, DatabaseName, Databases, Level, Part, Plan, Trigger, chain};
 use crate::pipeline::{Chain, Identities, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
-
-/// What came out of a run.
-#[derive(Debug)]
-pub struct Report {
-    pub source: Slug,
-    pub container: String,
-    pub archives: Vec<Manifest>,
-    /// What failed; `None` for a failure before the first part.
-    pub failures: Vec<(Option<Part>, JobError)>,
-    /// Why a drill that was asked for has proven nothing; `None`: no part was drilled.
-    pub undrilled: Vec<(Option<Part>, JobError)>,
-}
 
 /// An archive that was published, and what its drill said, if there was one.
 struct Made {
@@ -55,7 +43,7 @@ struct Run<'a> {
 /// Backs one source up. One part's failure does not stop the others; a panic stays in this run.
 pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     let own = (context.clone(), plan.clone());
-    let task = tokio::spawn(async move { parts(&own.0, &own.1, trigger).await });
+    let task = tokio::spawn(async move { Box::pin(parts(&own.0, &own.1, trigger)).await });
     let mut report = match task.await {
         Ok(report) => report,
         Err(panic) => {
@@ -71,61 +59,6 @@ pub async fn run(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
         report.failures.push((None, error));
     }
     report
-}
-
-impl Report {
-    fn new(plan: &Plan) -> Self {
-        let (source, container) = (plan.source.clone(), plan.workload.name.clone());
-        let (archives, failures, undrilled) = (Vec::new(), Vec::new(), Vec::new());
-        Self { source, container, archives, failures, undrilled }
-    }
-
-    pub fn outcome(&self) -> Outcome {
-        let stopped = |(_, error): &(_, JobError)| error.kind() == ErrorKind::Interrupted;
-        match () {
-            () if self.failures.is_empty() => Outcome::Succeeded,
-            () if self.failures.iter().any(stopped) => Outcome::Cancelled,
-            () => Outcome::Failed,
-        }
-    }
-
-    pub fn stored_bytes(&self) -> u64 {
-        self.archives.iter().map(|manifest| manifest.stored.bytes).sum()
-    }
-
-    /// What failed, in one line.
-    pub fn error(&self) -> Option<String> {
-        let said = |(part, error): &(Option<Part>, JobError)| match part {
-            Some(part) => format!("{part}: {}", chain(error)),
-            None => chain(error),
-        };
-        let failures: Vec<String> = self.failures.iter().map(said).collect();
-        (!failures.is_empty()).then(|| failures.join("; "))
-    }
-
-    /// What the operator should know of it, though nothing failed.
-    pub fn warnings(&self) -> Vec<String> {
-        let own = self.archives.iter().flat_map(|manifest| manifest.warnings.clone());
-        let undrilled = self.undrilled.iter().map(|(part, error)| {
-            let place = part.as_ref().map_or(String::new(), |part| format!("{part} "));
-            format!("{place}was not drilled: {}", chain(error))
-        });
-        own.chain(undrilled).collect()
-    }
-
-    /// What the history remembers of it.
-    pub fn end(&self, finished_at: Timestamp) -> End {
-        let archives = &self.archives;
-        End {
-            finished_at,
-            outcome: self.outcome(),
-            error: self.error(),
-            warnings: self.warnings(),
-            archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
-            stored_bytes: self.stored_bytes(),
-            plain_bytes: archives.iter().map(|manifest| manifest.plain.bytes).sum(),
-        }
-    }
 }
 
 async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
@@ -331,10 +264,12 @@ impl Run<'_> {
                 let (manifest, store) = (manifest.clone(), context.store(plan));
                 let archive = Archive { manifest, proof: Proof::default(), store };
                 let identities = Identities::default();
+                let read_back = listener.unheard();
                 let verdict = listener.judge(&archive, &identities, census.as_ref()).await;
                 let Address { source, part, .. } = archive.manifest.address();
                 let said = verdict.to_string();
-                (context.watcher)(&Event::ArchiveDrilled { source, part, verdict: said });
+                let event = Event::ArchiveDrilled { source, part, verdict: said, read_back };
+                (context.watcher)(&event);
                 Some(verdict)
             }
             None => None,

@@ -120,6 +120,8 @@ pub enum Event {
         source: Slug,
         part: Part,
         verdict: String,
+        /// So many bytes the drill had no time for while the dump went by.
+        read_back: u64,
     },
     DumpFailed {
         source: Slug,

@@ -75,16 +75,13 @@ pub async fn run(
         });
         stage.compare(&act, &manifest.facts, census).await
     };
-    let verdict = match roles {
+    let verdict = if let Err(error) = roles {
         // They are another archive, and say nothing of this one.
-        Err(error) => {
-            drop(judged);
-            Verdict::Open(error)
-        }
-        Ok(()) => {
-            let judged = judged.await;
-            Verdict::of(judged, &stage).await
-        }
+        drop(judged);
+        Verdict::Open(error)
+    } else {
+        let judged = judged.await;
+        Verdict::of(judged, &stage).await
     };
     let took = began.elapsed();
     stage.remove().await?;

@@ -229,6 +229,11 @@ impl Listener<'_> {
         Some(super::within(seen, facts, &plan.patterns))
     }
 
+    /// How much of the dump the restore has not heard, and will read from the archive.
+    pub(in crate::job) fn unheard(&self) -> u64 {
+        self.passed - self.heard
+    }
+
     /// Lets the restore come to its end, with what it has not heard from the archive, and compares.
     pub(in crate::job) async fn judge(
         self,
