@@ -1,30 +1,24 @@
 //! Backup: one run of one source, one archive for each part.
 
+mod prove;
 mod report;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use prove::Pending;
 pub use report::Report;
 
-use super::drill::{self, Listener, Live, Verdict};
+use super::drill::{self, Listener, Live};
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
 use super::{Context, Event, JobError, advised, blocking, now, random};
-use crate::archive::{
-    self, AccessRecord, Address, Archive, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
-};
+use crate::archive::{self, AccessRecord, Address, Manifest, Sealed, Staging, WorkloadRecord};
 use crate::engine::{Access, Dump, Globals, Scope};
-use crate::model::{ArchiveId, DatabaseName, Databases, Level, Part, Plan, Trigger, chain};
-use crate::pipeline::{Chain, Identities, Line, PipelineError, Recipients};
+use crate::model::{ArchiveId, DatabaseName, Databases, Level, Part, Plan, Trigger};
+use crate::pipeline::{Chain, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
-
-/// An archive that was published, and what its drill said, if there was one.
-struct Made {
-    manifest: Manifest,
-    drilled: Option<Verdict>,
-}
 
 /// A run's fixed values.
 struct Run<'a> {
@@ -82,11 +76,14 @@ async fn parts(context: &Context, plan: &Plan, trigger: Trigger) -> Report {
     };
     match held {
         Ok(held) => {
-            run.record_all(&mut report, databases).await;
+            let drills = run.record_all(&mut report, databases).await;
             if let Some(held) = held
                 && let Err(error) = held.release(context).await
             {
                 report.failures.push((None, error));
+            }
+            for drill in drills {
+                run.judge(&mut report, drill).await;
             }
         }
         Err(error) => report.failures.push((None, error)),
@@ -154,10 +151,20 @@ impl Run<'_> {
         Live::begin(self.context, self.plan, &self.session, &self.limits).await
     }
 
-    /// Backs every part up.
-    async fn record_all(&self, report: &mut Report, databases: Vec<DatabaseName>) {
+    /// Backs every part up. What is returned is to be judged when the container goes on: nobody holds it
+    /// for a drill.
+    async fn record_all<'a>(
+        &'a self,
+        report: &mut Report,
+        databases: Vec<DatabaseName>,
+    ) -> Vec<Pending<'a>> {
+        let mut drills = Vec::new();
         for name in databases {
-            self.record(report, Part::Database(name)).await;
+            let drill = self.record(report, Part::Database(name)).await;
+            match drill {
+                Some(drill) if self.plan.hold.is_none() => self.judge(report, drill).await,
+                later => drills.extend(later),
+            }
         }
         // Globals come last, so that they hold every role the databases name. Without a database
         // beside them they would only look like a backup.
@@ -165,48 +172,17 @@ impl Run<'_> {
             self.record(report, Part::Globals).await;
         }
         report.failures.extend(missing(self).map(|(part, error)| (Some(part), error)));
+        drills
     }
 
     /// Backs one part up and writes down what came of it. Once we are asked to stop, nothing begins.
-    async fn record(&self, report: &mut Report, part: Part) {
+    async fn record<'a>(&'a self, report: &mut Report, part: Part) -> Option<Pending<'a>> {
         if let Some(limit) = self.limits.reached() {
             report.failures.push((Some(part), JobError::Stopped(limit)));
-            return;
+            return None;
         }
-        match self.part(report, &part).await {
-            Ok(Made { manifest, drilled }) => {
-                let address = manifest.address();
-                report.archives.push(manifest);
-                // Publishing has read every stored byte back. An archive whose proof cannot be
-                // written is there all the same; that the store begins to fail is told, too.
-                if let Err(error) = self.prove(address, drilled.as_ref()).await {
-                    report.failures.push((Some(part.clone()), error));
-                }
-                match drilled {
-                    None | Some(Verdict::Passed) => {}
-                    Some(Verdict::Failed(error)) => {
-                        let error = JobError::DrillFailed(Box::new(error));
-                        report.failures.push((Some(part), error));
-                    }
-                    Some(Verdict::Open(error)) => report.undrilled.push((Some(part), error)),
-                }
-            }
-            Err(error) => {
-                let source = self.plan.source.clone();
-                (self.context.watcher)(&Event::DumpFailed { source, part: part.clone() });
-                report.failures.push((Some(part), error));
-            }
-        }
-    }
-
-    /// One archive, from the first byte to the proof.
-    async fn part(&self, report: &mut Report, part: &Part) -> Result<Made, JobError> {
-        let Self { context, plan, session: Session { engine, .. }, .. } = self;
-        let started = now();
-        let id = ArchiveId::new(started, random());
-        let address = Address { source: plan.source.clone(), part: part.clone(), id };
         let mut listener = match (&self.live, part.database()) {
-            (Some(live), Some(name)) => match live.listen(plan, &self.session, name).await {
+            (Some(live), Some(name)) => match live.listen(self.plan, &self.session, name).await {
                 Ok(listener) => Some(listener),
                 Err(error) => {
                     report.undrilled.push((Some(part.clone()), error));
@@ -215,7 +191,34 @@ impl Run<'_> {
             },
             _ => None,
         };
-        let snapshot = listener.as_ref().and_then(Listener::snapshot);
+        match self.part(&part, listener.as_mut()).await {
+            Ok(manifest) => {
+                report.archives.push(manifest.clone());
+                self.prove(report, manifest, listener).await
+            }
+            Err(error) => {
+                if let Some(listener) = listener {
+                    listener.leave(self.plan).await;
+                }
+                let source = self.plan.source.clone();
+                (self.context.watcher)(&Event::DumpFailed { source, part: part.clone() });
+                report.failures.push((Some(part), error));
+                None
+            }
+        }
+    }
+
+    /// One archive, from the first byte to its manifest.
+    async fn part(
+        &self,
+        part: &Part,
+        mut listener: Option<&mut Listener<'_>>,
+    ) -> Result<Manifest, JobError> {
+        let Self { context, plan, session: Session { engine, .. }, .. } = self;
+        let started = now();
+        let id = ArchiveId::new(started, random());
+        let address = Address { source: plan.source.clone(), part: part.clone(), id };
+        let snapshot = listener.as_ref().and_then(|listener| listener.snapshot());
         let scope = Scope { format: plan.format, patterns: &plan.patterns, snapshot };
         let dump = engine.dump(&Access::of(plan), part, &scope, &self.session.server);
         let extension = match part {
@@ -231,68 +234,21 @@ impl Run<'_> {
 
         let (store, codec, to) = (context.store(plan), plan.codec, address.clone());
         let recipients = self.recipients.clone();
-        let opened = async {
-            let (staging, upload) =
-                blocking(move || Staging::open(store, to, extension, codec, &recipients)).await?;
-            let payload = staging.payload().to_owned();
-            let validator = engine.validator(&part, plan.format);
-            let chain = Chain::new(validator, codec, &self.recipients, upload)?;
-            Ok((payload, self.stream(&dump, staging, chain, listener.as_mut()).await?))
-        };
-        let (payload, sealed) = match opened.await {
-            Ok(written) => written,
-            Err(error) => {
-                if let Some(listener) = listener {
-                    listener.leave(plan).await;
-                }
-                return Err(error);
-            }
-        };
-        let census = match &mut listener {
-            Some(listener) => listener.census(&sealed.facts, plan).await,
-            None => None,
-        };
+        let (staging, upload) =
+            blocking(move || Staging::open(store, to, extension, codec, &recipients)).await?;
+        let payload = staging.payload().to_owned();
+        let validator = engine.validator(&part, plan.format);
+        let chain = Chain::new(validator, codec, &self.recipients, upload)?;
+        let sealed = self.stream(&dump, staging, chain, listener.as_deref_mut()).await?;
         let mut manifest = self.manifest(&address, payload, started, dump, &sealed);
-        manifest.census.clone_from(&census);
+        if let Some(listener) = listener {
+            manifest.census = listener.census(&sealed.facts, plan).await;
+        }
         let (stored, plain) = (sealed.stored, sealed.plain);
         let published = blocking(move || sealed.publish(manifest)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
-        let manifest = published.manifest;
-        let drilled = match listener {
-            Some(listener) => {
-                let (manifest, store) = (manifest.clone(), context.store(plan));
-                let archive = Archive { manifest, proof: Proof::default(), store };
-                let identities = Identities::default();
-                let read_back = listener.unheard();
-                let verdict = listener.judge(&archive, &identities, census.as_ref()).await;
-                let Address { source, part, .. } = archive.manifest.address();
-                let said = verdict.to_string();
-                let event = Event::ArchiveDrilled { source, part, verdict: said, read_back };
-                (context.watcher)(&event);
-                Some(verdict)
-            }
-            None => None,
-        };
-        Ok(Made { manifest, drilled })
-    }
-
-    async fn prove(&self, address: Address, drilled: Option<&Verdict>) -> Result<(), JobError> {
-        let store = self.context.store(self.plan);
-        let check = |level, failure| Check { level, at: now(), failure, took_ms: None };
-        let mut checks = vec![check(Level::Stored, None)];
-        checks.extend(match drilled {
-            Some(Verdict::Passed) => Some(check(Level::Drill, None)),
-            Some(Verdict::Failed(error)) => Some(check(Level::Drill, Some(chain(error)))),
-            Some(Verdict::Open(_)) | None => None,
-        });
-        blocking(move || {
-            checks.into_iter().try_fold(Proof::default(), |proof, check| {
-                archive::record(store.as_ref(), &address, proof, check)
-            })
-        })
-        .await
-        .map(drop)
+        Ok(published.manifest)
     }
 
     /// Runs the dump through the chain. On the way out, whatever failed first is the error, and

@@ -235,12 +235,7 @@ impl Listener<'_> {
     }
 
     /// Lets the restore come to its end, with what it has not heard from the archive, and compares.
-    pub(in crate::job) async fn judge(
-        self,
-        archive: &Archive,
-        identities: &Identities,
-        census: Option<&Census>,
-    ) -> Verdict {
+    pub(in crate::job) async fn judge(self, archive: &Archive, identities: &Identities) -> Verdict {
         let Self { live, act, like, loading, pieces, whole, heard, passed, .. } = self;
         let rest = async {
             if heard < passed {
@@ -254,7 +249,7 @@ impl Listener<'_> {
         let loaded = loaded.unwrap_or_else(|error| Err(JobError::Panicked(error.to_string())));
         let judged = async {
             loaded?;
-            let census = census.map(|census| (census, live.sums));
+            let census = archive.manifest.census.as_ref().map(|census| (census, live.sums));
             live.stage.compare(&act, &archive.manifest.facts, census).await
         };
         let judged = match rest {
