@@ -16,12 +16,13 @@ pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use proof::{Check, Proof, Standing, record};
-pub use read::{Plain, check_identities, check_stored, open_plain};
+pub use read::{Plain, check_deep, check_identities, check_stored, open_plain};
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;
 
+use crate::engine::Invalid;
 use crate::model::{ErrorKind, Explain, Sum};
-use crate::pipeline::PipelineError;
+use crate::pipeline::{EncryptionError, PipelineError};
 use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
 
@@ -46,6 +47,12 @@ pub enum ArchiveError {
     Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
+    #[error("`{key}` cannot be decrypted and decompressed to its end")]
+    Undecodable { key: String, source: std::io::Error },
+    #[error("what is in `{key}` is no whole dump")]
+    Dump { key: String, source: Invalid },
+    #[error("what is in `{key}` is another dump than its manifest tells of")]
+    Facts { key: String },
     #[error("no archive is named `{0}`")]
     Unknown(String),
 }
@@ -58,6 +65,22 @@ impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digest = self.0.sha256.to_string();
         write!(f, "{} bytes with SHA-256 {}…", self.0.bytes, &digest[..12])
+    }
+}
+
+impl ArchiveError {
+    /// Whether it speaks of what is stored, and not of a store, a key or a disk that are not there now.
+    pub fn is_damage(&self) -> bool {
+        let of_key = |error: &EncryptionError| matches!(error, EncryptionError::Damaged(_));
+        match self {
+            Self::Damaged { .. }
+            | Self::Undecodable { .. }
+            | Self::Dump { .. }
+            | Self::Facts { .. }
+            | Self::Store(StoreError::Missing { .. }) => true,
+            Self::Pipeline(PipelineError::Encryption(error)) => of_key(error),
+            _ => false,
+        }
     }
 }
 
@@ -92,7 +115,10 @@ impl Explain for ArchiveError {
                 "the archive itself is not concerned: `ringbolt verify` writes a new proof"
                     .to_owned(),
             ),
-            Self::Damaged { .. } => {
+            Self::Damaged { .. }
+            | Self::Undecodable { .. }
+            | Self::Dump { .. }
+            | Self::Facts { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
             Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),

@@ -3,9 +3,12 @@
 use std::io::{self, Read};
 
 use super::{ArchiveError, Manifest, Shown};
+use crate::engine::Validator;
 use crate::model::Sum;
 use crate::pipeline::{self, Identities, PipelineError, Unchain};
 use crate::store::{Key, Store};
+
+const PIECE: usize = 128 * 1024;
 
 /// The plain dump of an archive. Reading to the end proves nothing until [`Plain::finish`].
 #[derive(Debug)]
@@ -23,6 +26,39 @@ pub struct Plain {
 pub fn check_stored(store: &dyn Store, manifest: &Manifest) -> Result<(), ArchiveError> {
     let key = payload(manifest)?;
     compare(&key, "its payload", sum_of(store, &key)?, manifest.stored)
+}
+
+/// Decrypts and decompresses an archive to its end, and lets an engine's validator judge the dump inside.
+/// The stored bytes are checked first.
+///
+/// # Errors
+/// [`ArchiveError::Damaged`], [`ArchiveError::Undecodable`], [`ArchiveError::Dump`], [`ArchiveError::Facts`] if
+/// it is not the whole dump that was made; [`ArchiveError::Store`] and others if it cannot be looked at.
+pub fn check_deep(
+    store: &dyn Store,
+    manifest: &Manifest,
+    identities: &Identities,
+    mut validator: Box<dyn Validator>,
+) -> Result<(), ArchiveError> {
+    check_identities(manifest, identities)?;
+    check_stored(store, manifest)?;
+    let key = || manifest.payload.clone();
+    let mut plain = open_plain(store, manifest, identities)?;
+    let mut piece = vec![0; PIECE];
+    let judged = |source| ArchiveError::Dump { key: key(), source };
+    loop {
+        // Every stored byte could be read just now, so what cannot is in the bytes.
+        let undecodable = |source| ArchiveError::Undecodable { key: key(), source };
+        match plain.read(&mut piece).map_err(undecodable)? {
+            0 => break,
+            read => validator.check(&piece[..read]).map_err(judged)?,
+        }
+    }
+    plain.finish()?;
+    match validator.finish().map_err(judged)? == manifest.facts {
+        true => Ok(()),
+        false => Err(ArchiveError::Facts { key: key() }),
+    }
 }
 
 /// Finds out whether these identities open an archive, without reading any of it.

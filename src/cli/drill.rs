@@ -34,7 +34,11 @@ pub(super) async fn run(
     image: Option<&str>,
 ) -> Outcome {
     let catalogue = archives(app, printer)?;
-    let mut chosen = Vec::new();
+    let databases = |archive: &&Archive| archive.manifest.part.database().is_some();
+    let mut chosen: Vec<Archive> = match meant {
+        [] => catalogue.archives.iter().filter(databases).cloned().collect(),
+        _ => Vec::new(),
+    };
     for one in meant {
         chosen.extend(choose(&catalogue, one)?);
     }

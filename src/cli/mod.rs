@@ -18,6 +18,7 @@ mod printer;
 mod progress;
 mod restore;
 mod run;
+mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
 use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue_of_all};
-use crate::model::{ErrorKind, Explain, Part, Slug};
+use crate::model::{ErrorKind, Explain, Level, Part, Slug};
 use crate::settings::Written;
 use crate::transport::Stop;
 use error::CliError;
@@ -82,9 +83,13 @@ enum Command {
     Verify {
         /// Archives, as `show` takes them [default: all]
         archives: Vec<String>,
-        /// How much to prove
-        #[arg(long, default_value = "stored")]
+        /// How much to prove: the stored bytes, the dump in them, or that it restores
+        #[arg(long, value_name = "stored|deep|drill", default_value = "stored")]
         level: Level,
+        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
+        /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
     },
     /// Write an archive's plain dump to standard output
     Cat {
@@ -199,12 +204,6 @@ enum ConfigCommand {
     Schema,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Level {
-    /// Read the stored bytes back and compare them with the manifest
-    Stored,
-}
-
 /// A command that could not do what was asked, or not all of it. Everything worth saying about the
 /// parts that failed has been said.
 #[derive(Debug)]
@@ -309,8 +308,13 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             history::run(&open()?, printer, &sources, limit.get())
         }
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
-        Some(Command::Verify { archives, level: Level::Stored }) => {
-            inspect::verify(&open()?, printer, stop, &archives).await
+        Some(Command::Verify { archives, level, identities }) => {
+            let app = open()?;
+            let identities = keys::read(&app.settings, &identities)?;
+            match level {
+                Level::Drill => drill::run(&app, printer, stop, identities, &archives, None).await,
+                _ => verify::run(&app, printer, stop, identities, &archives, level).await,
+            }
         }
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;

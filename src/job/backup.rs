@@ -17,7 +17,7 @@ use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{self, AccessRecord, Address, Manifest, Sealed, Staging, WorkloadRecord};
 use crate::engine::{Access, Dump, Globals, Scope};
 use crate::model::{ArchiveId, DatabaseName, Databases, Level, Part, Plan, Trigger};
-use crate::pipeline::{Chain, Line, PipelineError, Recipients};
+use crate::pipeline::{Chain, Identities, Line, PipelineError, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// A run's fixed values.
@@ -26,6 +26,8 @@ struct Run<'a> {
     plan: &'a Plan,
     trigger: Trigger,
     recipients: Recipients,
+    /// By which the archives of this run can be read back.
+    identities: Identities,
     session: Session,
     tool_version: String,
     limits: Limits,
@@ -107,6 +109,10 @@ async fn begin<'a>(
         (context.watcher)(&Event::HeldReleased(left));
     }
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    let (recipients, identities) = match plan.verify {
+        Level::Stored => (recipients, Identities::default()),
+        Level::Deep | Level::Drill => recipients.with_witness(),
+    };
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store(plan);
@@ -120,7 +126,18 @@ async fn begin<'a>(
     let tool_version = session.tool()?;
     let host = context.docker.host_name().await;
     let live = None;
-    let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host, live };
+    let run = Run {
+        context,
+        plan,
+        trigger,
+        recipients,
+        identities,
+        session,
+        tool_version,
+        limits,
+        host,
+        live,
+    };
     let databases = run.session.databases(&Access::of(plan), &plan.databases);
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);

@@ -194,8 +194,8 @@ pub enum JobError {
     NoRoom { free: u64, needed: u64 },
     #[error("the throwaway container ran out of memory")]
     OutOfMemory,
-    #[error("the archive was published and does not restore: {0}")]
-    DrillFailed(Box<JobError>),
+    #[error("the archive was published and is no good: {0}")]
+    ProofFailed(Box<JobError>),
     #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
     NoShell { program: &'static str, container: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
@@ -280,7 +280,7 @@ impl Explain for JobError {
             Self::Archive(error) => error.kind(),
             Self::Hook { source, .. } => source.kind(),
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
-            Self::DrillFailed(cause) => cause.kind(),
+            Self::ProofFailed(cause) => cause.kind(),
             Self::Undrillable(_) => ErrorKind::Usage,
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
             Self::Target { .. } | Self::GlobalsNamed(_) | Self::OneOnly { .. } => ErrorKind::Usage,
@@ -324,7 +324,7 @@ impl Explain for JobError {
                 "restore the globals of the same run first: `ringbolt list` shows them".to_owned(),
             ),
             Self::Advised(advised) => Some(advised.hint.to_owned()),
-            Self::DrillFailed(cause) => cause.hint().or_else(|| {
+            Self::ProofFailed(cause) => cause.hint().or_else(|| {
                 Some("keep an older archive until the next one is drilled; `ringbolt show` says more".to_owned())
             }),
             Self::OutOfMemory | Self::NoRoom { .. } => Some(

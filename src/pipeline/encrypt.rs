@@ -23,7 +23,11 @@ const BUFFER: usize = 128 * 1024;
 
 /// Who can decrypt. None at all: nothing is encrypted, and that is for the caller to have meant.
 #[derive(Debug, Clone, Default)]
-pub struct Recipients(Vec<PublicKey>);
+pub struct Recipients {
+    keys: Vec<PublicKey>,
+    /// The public half of a key that is forgotten with this process. No manifest names it.
+    witness: Option<PublicKey>,
+}
 
 /// Secret keys to decrypt with. They are shared, so that a clone copies no secret.
 #[derive(Clone, Default)]
@@ -46,6 +50,8 @@ enum PublicKey {
 struct Pair {
     public: PublicKey,
     secret: Box<dyn age::Identity + Send + Sync>,
+    /// A key of the moment: manifests do not name it, so only the archive itself can tell.
+    is_witness: bool,
 }
 
 /// Keys that cannot be used, and archives that these keys do not open. No message holds more of a
@@ -130,21 +136,35 @@ impl Recipients {
                 let public = public.then(|| text.chars().take(80).collect());
                 EncryptionError::Recipient { position, public, why }
             })?;
-            if !recipients.0.iter().any(|other| other.fingerprint() == key.fingerprint()) {
-                recipients.0.push(key);
+            if !recipients.keys.iter().any(|other| other.fingerprint() == key.fingerprint()) {
+                recipients.keys.push(key);
             }
         }
         Ok(recipients)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
+    }
+
+    /// These and a key of the moment, by which who encrypts can read back what was stored. It is in
+    /// memory alone and gone with the identities that are returned: the host still keeps no key.
+    #[must_use]
+    pub fn with_witness(self) -> (Self, Identities) {
+        if self.is_empty() {
+            return (self, Identities::default());
+        }
+        let secret = age::x25519::Identity::generate();
+        let public = PublicKey::Native(secret.to_public());
+        let witness = Some(public.clone());
+        let pair = Pair { public, secret: Box::new(secret), is_witness: true };
+        (Self { witness, ..self }, Identities(vec![Arc::new(pair)]))
     }
 
     /// What manifests say of them (`spec/archive/FORMAT.md`): an age key as it is, for it is short
     /// and public; an SSH key as `ssh-keygen -l` prints it, `SHA256:…`.
     pub fn fingerprints(&self) -> Vec<String> {
-        self.0.iter().map(PublicKey::fingerprint).collect()
+        self.keys.iter().map(PublicKey::fingerprint).collect()
     }
 }
 
@@ -224,7 +244,7 @@ impl Identities {
             let secret: age::x25519::Identity =
                 line.parse().map_err(|_| EncryptionError::Identity(at + 1))?;
             let public = PublicKey::Native(secret.to_public());
-            pairs.push(Arc::new(Pair { public, secret: Box::new(secret) }));
+            pairs.push(Arc::new(Pair { public, secret: Box::new(secret), is_witness: false }));
         }
         match pairs.is_empty() {
             true => Err(EncryptionError::NoIdentityInside),
@@ -254,7 +274,8 @@ impl Identities {
     /// # Errors
     /// [`EncryptionError::NoIdentity`], [`EncryptionError::WrongIdentity`].
     pub fn check(&self, fingerprints: &[String]) -> Result<(), EncryptionError> {
-        let fits = |pair: &Arc<Pair>| fingerprints.contains(&pair.public.fingerprint());
+        let fits =
+            |pair: &Arc<Pair>| pair.is_witness || fingerprints.contains(&pair.public.fingerprint());
         match (fingerprints, &self.0[..]) {
             ([], _) => Ok(()),
             (_, []) => Err(EncryptionError::NoIdentity(fingerprints.to_vec())),
@@ -280,7 +301,8 @@ impl Pair {
         }
         let public = age::ssh::Recipient::try_from(secret.clone())
             .map_err(|_| EncryptionError::SshIdentity("its public half is not readable"))?;
-        Ok(Self { public: PublicKey::Ssh(public), secret: Box::new(secret) })
+        let public = PublicKey::Ssh(public);
+        Ok(Self { public, secret: Box::new(secret), is_witness: false })
     }
 }
 
@@ -319,7 +341,7 @@ impl<W: Write> Encrypter<W> {
         if recipients.is_empty() {
             return Ok(Self::None(writer));
         }
-        let keys = recipients.0.iter().map(PublicKey::wrapping);
+        let keys = recipients.keys.iter().chain(&recipients.witness).map(PublicKey::wrapping);
         let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other)?;
         Ok(Self::Age(Box::new(Summed::new(encryptor.wrap_output(writer)?))))
     }

@@ -4,11 +4,10 @@
 //! run has failed, and neither retention nor `@latest` counts it.
 
 use super::super::drill::{Listener, Verdict};
-use super::super::{Event, JobError, blocking, now};
+use super::super::{Event, JobError, blocking, now, verify};
 use super::{Report, Run};
 use crate::archive::{self, Archive, Check, Manifest, Proof};
 use crate::model::{Level, chain};
-use crate::pipeline::Identities;
 
 /// An archive whose drill goes on.
 pub(super) struct Pending<'a> {
@@ -28,6 +27,18 @@ impl Run<'_> {
         let mut archive = Archive { manifest, proof: Proof::default(), store };
         // Publishing has read every stored byte back.
         self.note(report, &mut archive, Level::Stored, None).await;
+        if self.plan.verify >= Level::Deep {
+            let rules = &self.context.rules;
+            let failure = match verify::deep(rules, &archive, &self.identities).await {
+                Ok((proof, found)) => {
+                    archive.proof = proof;
+                    found.err().map(|error| JobError::ProofFailed(Box::new(error.into())))
+                }
+                Err(error) => Some(error),
+            };
+            let part = archive.manifest.part.clone();
+            report.failures.extend(failure.map(|error| (Some(part), error)));
+        }
         Some(Pending { archive, listener: listener? })
     }
 
@@ -35,7 +46,7 @@ impl Run<'_> {
     pub(super) async fn judge(&self, report: &mut Report, pending: Pending<'_>) {
         let Pending { mut archive, listener } = pending;
         let read_back = listener.unheard();
-        let verdict = listener.judge(&archive, &Identities::default()).await;
+        let verdict = listener.judge(&archive, &self.identities).await;
         let (source, part) = (archive.manifest.source.clone(), archive.manifest.part.clone());
         let said = verdict.to_string();
         let drilled =
@@ -45,7 +56,7 @@ impl Run<'_> {
             Verdict::Passed => self.note(report, &mut archive, Level::Drill, None).await,
             Verdict::Failed(error) => {
                 self.note(report, &mut archive, Level::Drill, Some(chain(&error))).await;
-                report.failures.push((Some(part), JobError::DrillFailed(Box::new(error))));
+                report.failures.push((Some(part), JobError::ProofFailed(Box::new(error))));
             }
             Verdict::Open(error) => report.undrilled.push((Some(part), error)),
         }
