@@ -7,6 +7,7 @@
 mod catalogue;
 mod layout;
 mod manifest;
+mod meant;
 mod proof;
 mod read;
 mod staging;
@@ -15,6 +16,7 @@ mod sweep;
 pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
+pub use meant::{Found, MeantError, find};
 pub use proof::{Check, Proof, Standing, record};
 pub use read::{Plain, check_identities, check_stored, open_plain};
 pub use staging::{Published, Sealed, Staging};
@@ -46,8 +48,6 @@ pub enum ArchiveError {
     Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
-    #[error("no archive is named `{0}`")]
-    Unknown(String),
 }
 
 /// A sum as it stands in messages.
@@ -67,7 +67,6 @@ impl Explain for ArchiveError {
             Self::Store(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Transport(error) => error.kind(),
-            Self::Unknown(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -95,7 +94,6 @@ impl Explain for ArchiveError {
             Self::Damaged { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
-            Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),
             _ => None,
         }
     }

@@ -122,7 +122,7 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
 }
 
 pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
-    let archive = find(&archives(app, printer)?, meant)?;
+    let archive = find(&archives(app, printer)?, printer, meant)?;
     let steps = recipe::steps(&archive, &app.rules)?;
     let (root, key) = archive.place()?;
     let location = format!("{root}/{key}");
@@ -192,7 +192,7 @@ pub(super) async fn verify(app: &App, printer: &Printer, stop: Stop, meant: &[St
     let catalogue = archives(app, printer)?;
     let chosen: Vec<Archive> = match meant {
         [] => catalogue.archives.clone(),
-        _ => meant.iter().map(|one| find(&catalogue, one)).collect::<Result<_, CliError>>()?,
+        _ => meant.iter().map(|one| find(&catalogue, printer, one)).collect::<Result<_, CliError>>()?,
     };
     if chosen.is_empty() {
         printer.say("the store holds no archives: there is nothing to verify");

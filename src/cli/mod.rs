@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
-use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue_of_all};
-use crate::model::{ErrorKind, Explain, Part, Slug};
+use crate::archive::{self, Archive, Catalogue, Found, catalogue_of_all};
+use crate::model::{ErrorKind, Explain, Slug};
 use crate::settings::Written;
 use crate::transport::Stop;
 use error::CliError;
@@ -322,39 +322,18 @@ fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
     Ok(catalogue)
 }
 
-/// Finds the archive that somebody means.
-fn find(catalogue: &Catalogue, meant: &str) -> Result<Archive, CliError> {
-    let unknown = || CliError::Archive(ArchiveError::Unknown(meant.to_owned()));
-    let Some(latest) = meant.strip_suffix("@latest") else {
-        let found = catalogue.archives.iter().find(|a| a.manifest.id.as_str() == meant);
-        return found.cloned().ok_or_else(unknown);
-    };
-    let (source, part) = match latest.split_once('/') {
-        Some((source, part)) => (source, Some(part)),
-        None => (latest, None),
-    };
-    // A source by itself means its database; its globals are named `SOURCE/@globals@latest`.
-    let meant_part = |own: &Part| match part {
-        Some(part) => own.to_string() == part,
-        None => own.database().is_some(),
-    };
-    let good: Vec<&Archive> = catalogue
-        .archives
-        .iter()
-        .filter(|archive| archive.manifest.source.as_str() == source)
-        .filter(|archive| {
-            meant_part(&archive.manifest.part) && archive.proof.standing() != Standing::Broken
-        })
-        .collect();
-    let newest = *good.first().ok_or_else(unknown)?;
-    let mut parts: Vec<&Part> = good.iter().map(|archive| &archive.manifest.part).collect();
-    parts.sort();
-    parts.dedup();
-    if parts.len() > 1 {
-        let choices = parts.iter().map(|part| format!("{source}/{part}@latest")).collect();
-        return Err(CliError::Ambiguous(meant.to_owned(), choices));
+/// Finds the archive that somebody means, and says what was passed over on the way.
+fn find(catalogue: &Catalogue, printer: &Printer, meant: &str) -> Result<Archive, CliError> {
+    let Found { archive, passed_over, newest_of_all } = archive::find(catalogue, meant)?;
+    let id = &archive.manifest.id;
+    for broken in passed_over {
+        printer.say(&format!("archive {broken} is broken and is passed over: `{meant}` is {id}"));
     }
-    Ok(newest.clone())
+    if newest_of_all {
+        let at = archive.manifest.started_at;
+        printer.say(&format!("no archive is newer than {id}, started at {at}: `{meant}` is that"));
+    }
+    Ok(archive)
 }
 
 /// Turns the first SIGINT or SIGTERM into a [`Stop`], and ends the returned wait at the second. Without

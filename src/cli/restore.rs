@@ -32,7 +32,7 @@ pub(super) async fn cat(
     meant: &str,
     identities: &Identities,
 ) -> Outcome {
-    let archive = find(&archives(app, printer)?, meant)?;
+    let archive = find(&archives(app, printer)?, printer, meant)?;
     match cat_job::run(&stop, &archive, identities, |piece| printer.bytes(piece)).await {
         Err(JobError::Output(error)) => Err(CliError::Print(error)),
         other => {
@@ -52,7 +52,7 @@ pub(super) async fn run(
     into: &str,
     database: Option<String>,
 ) -> Outcome {
-    let archive = find(&archives(app, printer)?, meant)?;
+    let archive = find(&archives(app, printer)?, printer, meant)?;
     let database = match database {
         Some(name) => Some(name.parse().map_err(|error| CliError::Database(name, error))?),
         None => None,
