@@ -175,7 +175,9 @@ mod tests {
         ] {
             assert_eq!(until(text).map(|at| at.to_string()), Some(expected.to_owned()), "{text}");
         }
-        for wrong in ["", "yesterday", "2026", "2026-13-01", "2026-11-20T", "2026-11-20T25:00", "03:00"] {
+        for wrong in
+            ["", "yesterday", "2026", "2026-13-01", "2026-11-20T", "2026-11-20T25:00", "03:00"]
+        {
             assert_eq!(until(wrong), None, "{wrong}");
         }
     }

@@ -38,8 +38,10 @@ pub(super) enum CliError {
     Database(String, crate::model::NameError),
     #[error("this command reads no settings, so `--set` has no meaning here")]
     NoSettings,
-    #[error("`--dry-run` goes with `backup` or stands alone")]
+    #[error("`--dry-run` goes with `backup` and `restore`, or stands alone")]
     NoDryRun,
+    #[error("`{0}` means something to a container only, and `--into {1}` is a folder")]
+    IntoFolder(&'static str, String),
     #[error("`{0}` writes {1} as it is, not JSON")]
     NoJson(&'static str, &'static str),
     #[error("there is no label `{0}`")]
@@ -86,6 +88,7 @@ impl Explain for CliError {
             | Self::Database(..)
             | Self::NoDryRun
             | Self::NoSettings
+            | Self::IntoFolder(..)
             | Self::NoJson(..) => None,
         }
     }

@@ -16,6 +16,7 @@ mod migrate;
 mod printer;
 mod progress;
 mod restore;
+mod restore_plan;
 mod run;
 
 use std::num::NonZeroUsize;
@@ -74,7 +75,8 @@ enum Command {
     },
     /// Show an archive: its manifest, its proofs, and how to restore it with stock tools
     Show {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
+        /// SOURCE/DATABASE where there are several
         archive: String,
     },
     /// Verify archives and record the result
@@ -87,7 +89,8 @@ enum Command {
     },
     /// Write an archive's plain dump to standard output
     Cat {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
+        /// SOURCE/DATABASE where there are several
         archive: String,
         /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
         /// repeated
@@ -123,21 +126,8 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Restore an archive into a new or empty database
-    Restore {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
-        archive: String,
-        /// The container to restore into
-        #[arg(long, value_name = "CONTAINER")]
-        into: String,
-        /// The database to restore into [default: the name it was dumped under]
-        #[arg(long, value_name = "NAME")]
-        database: Option<String>,
-        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
-        /// repeated
-        #[arg(long = "identity", short, value_name = "FILE")]
-        identities: Vec<PathBuf>,
-    },
+    /// Restore an archive: into a new or empty database, over one that gives way, or into a folder
+    Restore(restore::Wanted),
     /// Make a key pair for encryption and print it as an identity file
     Keygen {
         /// Write a new file that only its owner can read, and print nothing but the public key
@@ -264,8 +254,10 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
     let written = Written { file: config, environment: std::env::vars_os().collect(), flags: set };
     let open = || App::open(&written).map_err(CliError::Settings);
     match command {
-        // Only a backup can be tried without being done; nothing else may pretend to.
-        Some(ref other) if dry_run && !matches!(other, Command::Backup { .. }) => {
+        // What can be tried without being done; nothing else may pretend to.
+        Some(ref other)
+            if dry_run && !matches!(other, Command::Backup { .. } | Command::Restore(_)) =>
+        {
             Err(CliError::NoDryRun)
         }
         Some(Command::Cat { .. }) if printer.json => Err(CliError::NoJson("cat", "the dump")),
@@ -303,10 +295,11 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let identities = keys::read(&app.settings, &identities)?;
             restore::cat(&app, printer, stop, &archive, &identities).await
         }
-        Some(Command::Restore { archive, into, database, identities }) => {
+        Some(Command::Restore(mut wanted)) => {
+            wanted.dry_run |= dry_run;
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
-            restore::run(&app, printer, stop, identities, &archive, &into, database).await
+            let identities = keys::read(&app.settings, &wanted.identities)?;
+            restore::run(&app, printer, stop, identities, wanted).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
         Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,

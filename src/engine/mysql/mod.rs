@@ -12,7 +12,7 @@ mod text;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Restore, Scope, Validator,
+    GlobalsRestore, Probed, Replacement, Restore, Scope, Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
@@ -192,6 +192,10 @@ impl Engine for Mysql {
 
     fn globals(&self) -> Option<&dyn Globals> {
         Some(self)
+    }
+
+    fn replacement(&self, access: &Access, to: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Refill { remove: self.ask(access, &queries::discard(to.name)) }
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {
