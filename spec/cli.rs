@@ -17,11 +17,8 @@ fn wrong_words_are_usage() {
         .says("no archive is named")
         .says("ringbolt list");
     world.ringbolt(&["cat", "nobody@latest"]).expect(2);
-    world
-        .ringbolt(&["--dry-run", "restore", "x@latest", "--into", "y"])
-        .expect(2)
-        .says("`--dry-run` goes with");
-    world.ringbolt(&["--dry-run", "verify"]).expect(2);
+    world.ringbolt(&["--dry-run", "verify"]).expect(2).says("`--dry-run` goes with");
+    world.ringbolt(&["--dry-run", "restore", "x@latest", "--into", "y"]).expect(2);
     world.ringbolt(&["cat", "x@latest", "--json"]).expect(2);
     for deaf in [&["labels"][..], &["labels", "schema"], &["config", "schema"], &["keygen"]] {
         let set = [deaf, &["--set", "labels.prefix=x"]].concat();

@@ -23,6 +23,7 @@ mod life;
 mod migrate;
 mod pipeline;
 mod regression;
+mod restore;
 mod retention;
 mod schedule;
 mod secrets;

@@ -56,6 +56,7 @@ impl App {
             rules: self.rules.clone(),
             secrets: self.settings.secrets.directory.clone(),
             held: job::hold::folder(&self.settings.data_dir),
+            replacing: job::restore::marks(&self.settings.data_dir),
             helper_image: self.settings.docker.helper_image.clone(),
             drill: self.settings.drill.clone(),
             identities: Identities::default(),

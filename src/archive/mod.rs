@@ -7,6 +7,7 @@
 mod catalogue;
 mod layout;
 mod manifest;
+mod meant;
 mod proof;
 mod read;
 mod staging;
@@ -15,6 +16,7 @@ mod sweep;
 pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
+pub use meant::{Found, MeantError, find};
 pub use proof::{Check, Proof, Standing, record};
 pub use read::{Plain, check_deep, check_identities, check_stored, open_plain};
 pub use staging::{Published, Sealed, Staging};
@@ -53,8 +55,6 @@ pub enum ArchiveError {
     Dump { key: String, source: Invalid },
     #[error("what is in `{key}` is another dump than its manifest tells of")]
     Facts { key: String },
-    #[error("no archive is named `{0}`")]
-    Unknown(String),
 }
 
 /// A sum as it stands in messages.
@@ -90,7 +90,6 @@ impl Explain for ArchiveError {
             Self::Store(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Transport(error) => error.kind(),
-            Self::Unknown(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -121,7 +120,6 @@ impl Explain for ArchiveError {
             | Self::Facts { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
-            Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),
             _ => None,
         }
     }

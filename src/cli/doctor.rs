@@ -54,6 +54,7 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
     let asked = async {
         let context = app.connect(stop, Arc::new(|_| {})).await?;
         let mut found = doctor::docker(&context, now).await?;
+        found.extend(doctor::unfinished(&context));
         found.extend(doctor::sources(&context, &stores, now).await?);
         Ok(found)
     };

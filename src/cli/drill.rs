@@ -40,7 +40,7 @@ pub(super) async fn run(
         _ => Vec::new(),
     };
     for one in meant {
-        chosen.extend(choose(&catalogue, one)?);
+        chosen.extend(choose(&catalogue, printer, one)?);
     }
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let context = Context { identities, ..context };
@@ -92,7 +92,7 @@ fn worse(before: Option<ErrorKind>, error: &JobError) -> ErrorKind {
 }
 
 /// The archives that somebody means: one, or with a source's bare name the newest of each database.
-fn choose(catalogue: &Catalogue, meant: &str) -> Result<Vec<Archive>, CliError> {
+fn choose(catalogue: &Catalogue, printer: &Printer, meant: &str) -> Result<Vec<Archive>, CliError> {
     let of_source = |archive: &&Archive| {
         archive.manifest.source.as_str() == meant
             && archive.manifest.part.database().is_some()
@@ -106,7 +106,7 @@ fn choose(catalogue: &Catalogue, meant: &str) -> Result<Vec<Archive>, CliError> 
         }
     }
     match newest.is_empty() {
-        true => Ok(vec![find(catalogue, meant)?]),
+        true => Ok(vec![find(catalogue, printer, meant)?]),
         false => Ok(newest),
     }
 }

@@ -1,7 +1,7 @@
 //! Errors that end a command early: what went wrong below, and what people typed that cannot be.
 
 use super::keys;
-use crate::archive::ArchiveError;
+use crate::archive::{ArchiveError, MeantError};
 use crate::aside::AsideError;
 use crate::engine;
 use crate::history::HistoryError;
@@ -23,6 +23,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error(transparent)]
+    Meant(#[from] MeantError),
+    #[error(transparent)]
     History(#[from] HistoryError),
     #[error(transparent)]
     Key(#[from] keys::KeyError),
@@ -32,14 +34,14 @@ pub(super) enum CliError {
     Json(#[from] serde_json::Error),
     #[error("there is no source `{0}`")]
     NoSource(String, Vec<String>),
-    #[error("`{0}` names more than one archive")]
-    Ambiguous(String, Vec<String>),
     #[error("`{0}` is no database name: {1}")]
     Database(String, crate::model::NameError),
     #[error("this command reads no settings, so `--set` has no meaning here")]
     NoSettings,
-    #[error("`--dry-run` goes with `backup` or stands alone")]
+    #[error("`--dry-run` goes with `backup` and `restore`, or stands alone")]
     NoDryRun,
+    #[error("`{0}` means something to a container only, and `--into {1}` is a folder")]
+    IntoFolder(&'static str, String),
     #[error("`{0}` writes {1} as it is, not JSON")]
     NoJson(&'static str, &'static str),
     #[error("there is no label `{0}`")]
@@ -55,6 +57,7 @@ impl Explain for CliError {
         match self {
             Self::Job(error) => error.kind(),
             Self::Archive(error) => error.kind(),
+            Self::Meant(error) => error.kind(),
             Self::History(error) => error.kind(),
             Self::Key(error) => error.kind(),
             Self::Life(error) => error.kind(),
@@ -68,12 +71,12 @@ impl Explain for CliError {
             Self::Settings(_) => Some("`ringbolt config schema` knows them all".to_owned()),
             Self::Job(error) => error.hint(),
             Self::Archive(error) => error.hint(),
+            Self::Meant(error) => error.hint(),
             Self::History(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::Life(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
-            Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
             Self::NoLabel(_, near) => near.map(|near| format!("did you mean `{near}`?")),
             Self::NoEngine(_) => Some(format!("there are {}", engine::names().join(", "))),
             Self::NothingLabelled(prefix) => Some(format!(
@@ -85,6 +88,7 @@ impl Explain for CliError {
             | Self::Database(..)
             | Self::NoDryRun
             | Self::NoSettings
+            | Self::IntoFolder(..)
             | Self::NoJson(..) => None,
         }
     }

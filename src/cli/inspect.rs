@@ -111,7 +111,7 @@ fn archive_json(archive: &Archive) -> ArchiveJson<'_> {
 }
 
 pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
-    let archive = find(&archives(app, printer)?, meant)?;
+    let archive = find(&archives(app, printer)?, printer, meant)?;
     let steps = recipe::steps(&archive, &app.rules)?;
     let (root, key) = archive.place()?;
     let location = format!("{root}/{key}");

@@ -17,6 +17,7 @@ mod migrate;
 mod printer;
 mod progress;
 mod restore;
+mod restore_plan;
 mod run;
 mod verify;
 
@@ -27,8 +28,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
-use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue_of_all};
-use crate::model::{ErrorKind, Explain, Level, Part, Slug};
+use crate::archive::{self, Archive, Catalogue, Found, catalogue_of_all};
+use crate::model::{ErrorKind, Explain, Level, Slug};
 use crate::settings::Written;
 use crate::transport::Stop;
 use error::CliError;
@@ -76,7 +77,8 @@ enum Command {
     },
     /// Show an archive: its manifest, its proofs, and how to restore it with stock tools
     Show {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
+        /// SOURCE/DATABASE where there are several
         archive: String,
     },
     /// Verify archives and record the result
@@ -93,7 +95,8 @@ enum Command {
     },
     /// Write an archive's plain dump to standard output
     Cat {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
+        /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
+        /// SOURCE/DATABASE where there are several
         archive: String,
         /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
         /// repeated
@@ -129,21 +132,8 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Restore an archive into a new or empty database
-    Restore {
-        /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
-        archive: String,
-        /// The container to restore into
-        #[arg(long, value_name = "CONTAINER")]
-        into: String,
-        /// The database to restore into [default: the name it was dumped under]
-        #[arg(long, value_name = "NAME")]
-        database: Option<String>,
-        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
-        /// repeated
-        #[arg(long = "identity", short, value_name = "FILE")]
-        identities: Vec<PathBuf>,
-    },
+    /// Restore an archive: into a new or empty database, over one that gives way, or into a folder
+    Restore(restore::Wanted),
     /// Restore archives in throwaway containers, compare, and say how long a restore takes
     Drill {
         /// Archives, as `show` takes them, or a SOURCE: the newest of each of its databases
@@ -277,8 +267,10 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
     let written = Written { file: config, environment: std::env::vars_os().collect(), flags: set };
     let open = || App::open(&written).map_err(CliError::Settings);
     match command {
-        // Only a backup can be tried without being done; nothing else may pretend to.
-        Some(ref other) if dry_run && !matches!(other, Command::Backup { .. }) => {
+        // What can be tried without being done; nothing else may pretend to.
+        Some(ref other)
+            if dry_run && !matches!(other, Command::Backup { .. } | Command::Restore(_)) =>
+        {
             Err(CliError::NoDryRun)
         }
         Some(Command::Cat { .. }) if printer.json => Err(CliError::NoJson("cat", "the dump")),
@@ -321,10 +313,11 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let identities = keys::read(&app.settings, &identities)?;
             restore::cat(&app, printer, stop, &archive, &identities).await
         }
-        Some(Command::Restore { archive, into, database, identities }) => {
+        Some(Command::Restore(mut wanted)) => {
+            wanted.dry_run |= dry_run;
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
-            restore::run(&app, printer, stop, identities, &archive, &into, database).await
+            let identities = keys::read(&app.settings, &wanted.identities)?;
+            Box::pin(restore::run(&app, printer, stop, identities, wanted)).await
         }
         Some(Command::Drill { archives, image, identities }) => {
             let app = open()?;
@@ -345,39 +338,18 @@ fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
     Ok(catalogue)
 }
 
-/// Finds the archive that somebody means.
-fn find(catalogue: &Catalogue, meant: &str) -> Result<Archive, CliError> {
-    let unknown = || CliError::Archive(ArchiveError::Unknown(meant.to_owned()));
-    let Some(latest) = meant.strip_suffix("@latest") else {
-        let found = catalogue.archives.iter().find(|a| a.manifest.id.as_str() == meant);
-        return found.cloned().ok_or_else(unknown);
-    };
-    let (source, part) = match latest.split_once('/') {
-        Some((source, part)) => (source, Some(part)),
-        None => (latest, None),
-    };
-    // A source by itself means its database; its globals are named `SOURCE/@globals@latest`.
-    let meant_part = |own: &Part| match part {
-        Some(part) => own.to_string() == part,
-        None => own.database().is_some(),
-    };
-    let good: Vec<&Archive> = catalogue
-        .archives
-        .iter()
-        .filter(|archive| archive.manifest.source.as_str() == source)
-        .filter(|archive| {
-            meant_part(&archive.manifest.part) && archive.proof.standing() != Standing::Broken
-        })
-        .collect();
-    let newest = *good.first().ok_or_else(unknown)?;
-    let mut parts: Vec<&Part> = good.iter().map(|archive| &archive.manifest.part).collect();
-    parts.sort();
-    parts.dedup();
-    if parts.len() > 1 {
-        let choices = parts.iter().map(|part| format!("{source}/{part}@latest")).collect();
-        return Err(CliError::Ambiguous(meant.to_owned(), choices));
+/// Finds the archive that somebody means, and says what was passed over on the way.
+fn find(catalogue: &Catalogue, printer: &Printer, meant: &str) -> Result<Archive, CliError> {
+    let Found { archive, passed_over, newest_of_all } = archive::find(catalogue, meant)?;
+    let id = &archive.manifest.id;
+    for broken in passed_over {
+        printer.say(&format!("archive {broken} is broken and is passed over: `{meant}` is {id}"));
     }
-    Ok(newest.clone())
+    if newest_of_all {
+        let at = archive.manifest.started_at;
+        printer.say(&format!("no archive is newer than {id}, started at {at}: `{meant}` is that"));
+    }
+    Ok(archive)
 }
 
 /// Turns the first SIGINT or SIGTERM into a [`Stop`], and ends the returned wait at the second. Without

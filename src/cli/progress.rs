@@ -21,6 +21,14 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
                 }
                 return;
             }
+            Event::RestoreLoaded => {
+                let waiting = "the dump is in; waiting for the server (indexes, keys)";
+                match bar.as_ref() {
+                    Some(bar) => bar.set_message(waiting),
+                    None => printer.say(waiting),
+                }
+                return;
+            }
             _ => {}
         }
         if let Some(bar) = bar.take() {
@@ -53,7 +61,7 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
             }
             Event::DumpStarted { source, part, expected } => {
                 let about = format!("dumping {source}/{part}");
-                *bar = begin(printer, about, *expected);
+                *bar = begin(printer, about, *expected, GUESSED);
             }
             Event::ArchivePublished { source, part, id, plain, stored } => {
                 let (plain, stored) = (Bytes(plain.bytes), Bytes(stored.bytes));
@@ -63,20 +71,33 @@ pub(super) fn watcher(printer: Printer) -> Arc<dyn Fn(&Event) + Send + Sync> {
             }
             Event::DumpFailed { source, part } => printer.say(&format!("failed {source}/{part}")),
             Event::RestoreStarted { id, expected } => {
-                *bar = begin(printer, format!("restoring {id}"), *expected);
+                *bar = begin(printer, format!("restoring {id}"), *expected, KNOWN);
             }
-            Event::RestoreEnded | Event::DumpAdvanced { .. } | Event::RestoreAdvanced { .. } => {}
+            Event::RestoreStep { about } => printer.say(about),
+            Event::RestoreLoaded
+            | Event::RestoreEnded
+            | Event::DumpAdvanced { .. }
+            | Event::RestoreAdvanced { .. } => {}
         }
     })
 }
 
-fn begin(printer: Printer, about: String, expected: u64) -> Option<ProgressBar> {
+/// A database's size on disk is only a guess at its dump's, so no percentage is claimed.
+const GUESSED: &str = "{spinner} {msg}  {bytes} of about {total_bytes}  {bytes_per_sec}  {elapsed}";
+/// An archive's plain size is known.
+const KNOWN: &str =
+    "{spinner} {msg}  {bytes} of {total_bytes} ({percent} %)  {bytes_per_sec}  {eta} left";
+
+fn begin(
+    printer: Printer,
+    about: String,
+    expected: u64,
+    template: &'static str,
+) -> Option<ProgressBar> {
     if !printer.shows_progress() {
         printer.say(&about);
         return None;
     }
-    // A database's size on disk is only a guess at its dump's, so no percentage is claimed.
-    let template = "{spinner} {msg}  {bytes} of about {total_bytes}  {bytes_per_sec}  {elapsed}";
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     Some(ProgressBar::new(expected).with_style(style).with_message(about))

@@ -32,7 +32,10 @@ pub(super) async fn run(
     let catalogue = archives(app, printer)?;
     let chosen: Vec<Archive> = match meant {
         [] => catalogue.archives.clone(),
-        _ => meant.iter().map(|one| find(&catalogue, one)).collect::<Result<_, CliError>>()?,
+        _ => meant
+            .iter()
+            .map(|one| find(&catalogue, printer, one))
+            .collect::<Result<_, CliError>>()?,
     };
     if chosen.is_empty() {
         printer.say("the store holds no archives: there is nothing to verify");

@@ -12,13 +12,17 @@ pub mod mysql;
 pub mod postgres;
 pub mod redis;
 mod rehearsal;
+mod replacement;
 pub mod sqlite;
+mod tables;
 pub mod tar;
 mod tool;
 
 use std::fmt::Debug;
 
 pub use rehearsal::{Answer, FOLDER, Questions, Rehearsal, Stage, Sums, read_census};
+pub use replacement::{Leftover, Replacement};
+pub use tables::{Contents, Tables};
 pub use tool::ToolError;
 
 use crate::model::{
@@ -73,6 +77,22 @@ pub trait Engine: Debug + Send + Sync {
 
     /// Describes how a dump of a database is put back.
     fn restore(&self, access: &Access, to: &Destination) -> Restore;
+
+    /// Describes how a restored database takes the place of one that is not empty. `old`: the name that
+    /// that one gets, where both are there for a while.
+    fn replacement(&self, _access: &Access, _to: &Destination, _old: &DatabaseName) -> Replacement {
+        Replacement::Never("nobody knows what may be removed: empty it by hand, then restore")
+    }
+
+    /// What to do with a database that a killed restore left, where one can be told from what is used.
+    fn leftover(&self, _access: &Access, _name: &DatabaseName) -> Option<Leftover> {
+        None
+    }
+
+    /// Single tables, if the engine can restore them.
+    fn tables(&self) -> Option<&dyn Tables> {
+        None
+    }
 
     /// The stock tool that loads a dump where it came from, in a container with the workload's volumes,
     /// for an engine whose own commands only Ringbolt knows.

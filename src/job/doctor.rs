@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::restore;
 use super::survey::{self, StoreFinding};
 use super::{Context, JobError};
 use crate::docker::{Certificate, Endpoint};
 use crate::labels::dialect::{BT_VARIABLES, Renamed};
 use crate::model::units::{Bytes, span};
-use crate::model::{Explain, Problem, chain};
+use crate::model::{ArchiveId, Explain, Problem, Server, Slug, chain};
 use crate::pipeline::{Identities, Recipients};
 use crate::settings::{self, DockerHost, DockerSettings, Settings};
 
@@ -282,6 +283,7 @@ pub async fn sources(
     }
     for finding in survey::ask(context, fleet.plans, stores, now).await {
         let source = &finding.plan.source;
+        found.extend(finding.asked.iter().flat_map(|answer| leftovers(source, &answer.server)));
         found.push(match &finding.asked {
             Ok(answer) => {
                 let message = format!("{source}: {} is there", answer.tool_version);
@@ -294,4 +296,38 @@ pub async fn sources(
         });
     }
     Ok(found)
+}
+
+/// What restores that were killed have left on a server.
+fn leftovers(source: &Slug, server: &Server) -> impl Iterator<Item = Finding> {
+    let names = server.databases.iter().map(|database| &database.name);
+    names.filter(|name| restore::is_leftover(name)).map(move |name| {
+        let message =
+            format!("{source}: database `{name}` is of a restore that runs, or was killed");
+        let advice =
+            "the next restore into the database it was for removes it, if nobody is connected";
+        Finding::new("restore", State::Doubtful, message).advice(advice)
+    })
+}
+
+/// Databases that a killed restore had removed before it filled them anew.
+pub fn unfinished(context: &Context) -> Vec<Finding> {
+    let found = restore::unfinished(context).into_iter().map(|unfinished| {
+        let restore::Unfinished { container, database, safety } = unfinished;
+        let ids: Vec<&str> = safety.iter().map(ArchiveId::as_str).collect();
+        let message = format!(
+            "database `{database}` of container {container} was being replaced by a restore that did not \
+             end; what it held before is in archive {}",
+            ids.join(", then in ")
+        );
+        let finding = Finding::new("restore", State::Bad, message);
+        match safety.first() {
+            Some(first) => {
+                let line = restore::put_back(&container, &database, first, false);
+                finding.advice(format!("{line} with `--replace`, or restore another archive there"))
+            }
+            None => finding,
+        }
+    });
+    found.collect()
 }

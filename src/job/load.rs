@@ -58,19 +58,43 @@ pub(super) async fn compare(
     name: &DatabaseName,
     expected: &Facts,
 ) -> Result<Facts, JobError> {
+    let found = ask(session, access, name, expected).await?;
+    agree(expected, found)
+}
+
+/// Compares some tables of a database with what was found of them in its dump, whatever else is in it.
+///
+/// # Errors
+/// [`JobError::Differs`] if it is not the same.
+pub(super) async fn compare_tables(
+    session: &Session,
+    access: &Access<'_>,
+    name: &DatabaseName,
+    expected: &[TableRows],
+) -> Result<Vec<TableRows>, JobError> {
+    let asked = Facts { tables: expected.to_vec(), ..Facts::default() };
+    let found = ask(session, access, name, &asked).await?;
+    same_tables(expected, &found.tables).map(|()| found.tables)
+}
+
+async fn ask(
+    session: &Session,
+    access: &Access<'_>,
+    name: &DatabaseName,
+    expected: &Facts,
+) -> Result<Facts, JobError> {
     let engine = session.engine;
     let command = engine.ask_facts(access, name, expected);
     let answer = transport::answer(session.transport.as_ref(), &command).await?;
-    let found = engine.read_facts(&answer)?;
-    // What the engine left out of its answer cannot be compared; all else must be equal.
-    let compared = |table: &&TableRows| {
-        let names = (&table.schema, &table.table);
-        found.tables.iter().any(|own| (&own.schema, &own.table) == names)
-    };
-    let tables: Vec<TableRows> = expected.tables.iter().filter(compared).cloned().collect();
-    if found.tables != tables {
-        return Err(JobError::Differs { expected: tables, found: found.tables });
-    }
+    Ok(engine.read_facts(&answer)?)
+}
+
+/// What was found, if it is what was expected.
+///
+/// # Errors
+/// [`JobError::Differs`], [`JobError::Counts`] if it is not.
+pub(super) fn agree(expected: &Facts, found: Facts) -> Result<Facts, JobError> {
+    same_tables(&expected.tables, &found.tables)?;
     for (what, expected) in counts(expected) {
         let found = counts(&found).find(|(own, _)| *own == what).map_or(0, |(_, found)| found);
         if found != expected {
@@ -78,6 +102,19 @@ pub(super) async fn compare(
         }
     }
     Ok(found)
+}
+
+fn same_tables(expected: &[TableRows], found: &[TableRows]) -> Result<(), JobError> {
+    // What the engine left out of its answer cannot be compared; all else must be equal.
+    let compared = |table: &&TableRows| {
+        let names = (&table.schema, &table.table);
+        found.iter().any(|own| (&own.schema, &own.table) == names)
+    };
+    let expected: Vec<TableRows> = expected.iter().filter(compared).cloned().collect();
+    if found == expected {
+        return Ok(());
+    }
+    Err(JobError::Differs { expected, found: found.to_vec() })
 }
 
 /// Writes the dump to the command while its output is read. `Some`: the command stopped reading; its

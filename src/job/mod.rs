@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use hold::Left;
+use restore::RestoreError;
 
 use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError, Endpoint};
@@ -46,6 +47,8 @@ pub struct Context {
     pub secrets: PathBuf,
     /// Where it is marked which containers are held.
     pub held: PathBuf,
+    /// Where it is kept which databases restores are replacing.
+    pub replacing: PathBuf,
     /// The image of helper containers, if it is not that of our own container.
     pub helper_image: Option<String>,
     /// What a drill may take.
@@ -134,7 +137,13 @@ pub enum Event {
     RestoreAdvanced {
         bytes: u64,
     },
+    /// The dump is in; what the server makes of it, indexes above all, may take as long again.
+    RestoreLoaded,
     RestoreEnded,
+    /// A step of a restore begins or is done.
+    RestoreStep {
+        about: String,
+    },
 }
 
 /// A job that failed.
@@ -152,6 +161,8 @@ pub enum JobError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Restore(#[from] Box<RestoreError>),
     #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
     #[error(transparent)]
@@ -226,6 +237,12 @@ pub struct Advised {
     hint: &'static str,
 }
 
+impl From<RestoreError> for JobError {
+    fn from(error: RestoreError) -> Self {
+        Self::Restore(Box::new(error))
+    }
+}
+
 /// Asks the engine what it knows of a tool's failure.
 fn advised(engine: &dyn Engine, cause: TransportError) -> JobError {
     let hint = match &cause {
@@ -278,6 +295,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Archive(error) => error.kind(),
+            Self::Restore(error) => error.kind(),
             Self::Hook { source, .. } => source.kind(),
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
             Self::ProofFailed(cause) => cause.kind(),
@@ -308,6 +326,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Archive(error) => error.hint(),
+            Self::Restore(error) => error.hint(),
             Self::LeftBehind { source, .. } | Self::Hook { source, .. } => source.hint(),
             Self::NoDatabase { found, .. } => {
                 let found: Vec<&str> = found.iter().map(DatabaseName::as_str).collect();
@@ -315,7 +334,8 @@ impl Explain for JobError {
             }
             Self::Downgrade { .. } => Some("restore into the same or a newer version".to_owned()),
             Self::NotEmpty { .. } => Some(
-                "empty it first, or choose another name with `--database` where there can be several"
+                "choose another name with `--database` where there can be several, empty it first, or say \
+                 `--replace`: then it is backed up and gives way"
                     .to_owned(),
             ),
             Self::Mark { .. } => Some("`data_dir` must be a folder that can be written".to_owned()),

@@ -21,7 +21,7 @@ pub use command::{Command, Place, Value};
 pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};
 pub use level::Level;
-pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, NameError, Part, Slug};
+pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, LONGEST_SLUG, NameError, Part, Slug};
 pub use plan::{Codec, Databases, Hold, Hooks, Keep, Patterns, Plan, Priority, Schedule};
 pub use problem::{Problem, nearest};
 pub use run::{AlarmKind, Outcome, Trigger};

@@ -16,6 +16,8 @@ pub enum Trigger {
     Retry,
     /// Somebody asked for it.
     Manual,
+    /// A restore replaces the database, which is backed up before.
+    BeforeRestore,
 }
 
 /// How a run ended.
@@ -45,7 +47,8 @@ pub enum AlarmKind {
 }
 
 impl Trigger {
-    pub const ALL: [Self; 4] = [Self::Schedule, Self::CatchUp, Self::Retry, Self::Manual];
+    pub const ALL: [Self; 5] =
+        [Self::Schedule, Self::CatchUp, Self::Retry, Self::Manual, Self::BeforeRestore];
 }
 
 impl Outcome {
@@ -64,6 +67,7 @@ impl fmt::Display for Trigger {
             Self::CatchUp => "catch_up",
             Self::Retry => "retry",
             Self::Manual => "manual",
+            Self::BeforeRestore => "before_restore",
         })
     }
 }

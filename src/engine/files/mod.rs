@@ -13,7 +13,7 @@ pub use tally::Tally;
 use super::tar::{Event, Reader};
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Invalid,
-    Probed, Rehearsal, Restore, Scope, Stage, Validator,
+    Probed, Rehearsal, Replacement, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, LONGEST_DATABASE, Part, Place,
@@ -116,6 +116,12 @@ impl Engine for Files {
         let tar = ["tar", "--extract", "--keep-old-files", "--same-permissions", "--numeric-owner"];
         let tar = Command::new(tar).arg("--xattrs").arg("--xattrs-include=*");
         Some(tar.arg("--directory=/").arg("--file=-"))
+    }
+
+    fn replacement(&self, _: &Access, _: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Never(
+            "empty the folder with the application stopped, or restore beside it with `--database PATH`",
+        )
     }
 
     fn count_objects(&self, _: &Access, name: &DatabaseName) -> Command {

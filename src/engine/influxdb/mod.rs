@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Probed,
-    Restore, Scope, Validator, tool,
+    Replacement, Restore, Scope, Validator, tool,
 };
 use crate::model::{
     Command, Database, DatabaseName, DatabaseSetting, Databases, Environment, Facts, Part, Place,
@@ -111,10 +111,13 @@ impl Engine for InfluxDb {
         let queries: Vec<String> = queries.map(|query| query.value.clone()).collect();
         let settle = (!queries.is_empty())
             .then(|| queries.into_iter().fold(connect(script!("say.sh"), access), Command::arg));
-        let drop = format!("DROP DATABASE {}", identifier(name));
-        let discard = connect(script!("discard.sh"), access).arg(name).arg(drop);
+        let discard = discard(access, to.staged);
         let create = Some(connect(script!("absent.sh"), access).arg(field(name)));
         Restore { create, load, settle, discard }
+    }
+
+    fn replacement(&self, access: &Access, to: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Refill { remove: discard(access, to.name) }
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {
@@ -263,6 +266,13 @@ fn major(version: &str) -> u32 {
     let digits = |part: &str| part.parse::<u32>().unwrap_or_default();
     let mut parts = version.split('.').map(digits);
     parts.next().unwrap_or_default() * 100 + parts.next().unwrap_or_default()
+}
+
+/// Removes a database, if it is there.
+fn discard(access: &Access, name: &DatabaseName) -> Command {
+    let name = name.as_str();
+    let drop = format!("DROP DATABASE {}", identifier(name));
+    connect(script!("discard.sh"), access).arg(name).arg(drop)
 }
 
 /// Adds user and password, which for 2.x is a token.

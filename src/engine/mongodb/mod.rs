@@ -15,7 +15,7 @@ mod shell;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Probed,
-    Restore, Scope, Validator,
+    Replacement, Restore, Scope, Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, Server,
@@ -129,6 +129,12 @@ impl Engine for Mongodb {
             None => (load(access, to), discard(access, to.staged)),
         };
         Restore { create: None, load, settle: None, discard }
+    }
+
+    fn replacement(&self, _: &Access, _: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Never(
+            "its restore is not proven on a real server, so nothing is removed for it: drop the database by hand",
+        )
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {

@@ -13,7 +13,8 @@ mod text;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Questions, Rehearsal, Restore, Scope, Stage, Sums, Validator,
+    GlobalsRestore, Probed, Questions, Rehearsal, Replacement, Restore, Scope, Stage, Sums,
+    Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Place, SecretRef, Server, Value,
@@ -193,6 +194,10 @@ impl Engine for Mysql {
 
     fn globals(&self) -> Option<&dyn Globals> {
         Some(self)
+    }
+
+    fn replacement(&self, access: &Access, to: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Refill { remove: self.ask(access, &queries::discard(to.name)) }
     }
 
     fn count_objects(&self, access: &Access, name: &DatabaseName) -> Command {

@@ -7,7 +7,11 @@
 //! <https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/pg_backup_archiver.c> and
 //! `pg_backup_custom.c` beside it. Versions 1.12 (PostgreSQL 9.0) to 1.16 (18) are read.
 
+mod contents;
+
 use std::collections::BTreeMap;
+
+pub(super) use contents::CustomContents;
 
 use crate::engine::{Invalid, Validator};
 use crate::model::{Facts, TableRows};
@@ -78,6 +82,18 @@ struct Entry {
     tag: String,
     rows: Option<u64>,
     seen: bool,
+}
+
+/// An entry of the table of contents, as it is written there.
+#[derive(Debug)]
+struct Listed {
+    id: i64,
+    has_data: bool,
+    description: String,
+    schema: String,
+    tag: String,
+    /// The entries that must be there before it.
+    needs: Vec<i64>,
 }
 
 /// Why the next piece of structure could not be read.
@@ -189,7 +205,9 @@ impl CustomDump {
                 self.stage = if count == 0 { Stage::Block } else { Stage::Contents(count) };
             }
             Stage::Contents(left) => {
-                if let Some((id, entry)) = cursor.entry()? {
+                let Listed { id, has_data, description, schema, tag, .. } = cursor.entry()?;
+                if has_data {
+                    let entry = Entry { description, schema, tag, rows: None, seen: false };
                     self.entries.insert(id, entry);
                 }
                 self.stage = if left == 1 { Stage::Block } else { Stage::Contents(left - 1) };
@@ -372,8 +390,8 @@ impl Cursor<'_> {
         Ok(count)
     }
 
-    /// One entry of the table of contents; `None` if it carries no data.
-    fn entry(&mut self) -> Result<Option<(i64, Entry)>, Stop> {
+    /// One entry of the table of contents.
+    fn entry(&mut self) -> Result<Listed, Stop> {
         let version = self.header.version;
         let id = self.integer()?;
         let has_data = self.integer()? != 0;
@@ -391,9 +409,11 @@ impl Cursor<'_> {
             self.integer()?;
         }
         self.skip_strings(2)?;
-        while self.string()?.is_some() {}
+        let mut needs = Vec::new();
+        while let Some(need) = self.string()? {
+            needs.extend(need.parse::<i64>());
+        }
         self.take(1 + self.header.offset)?;
-        let entry = Entry { description, schema, tag, rows: None, seen: false };
-        Ok(has_data.then_some((id, entry)))
+        Ok(Listed { id, has_data, description, schema, tag, needs })
     }
 }

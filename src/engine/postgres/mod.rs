@@ -8,11 +8,13 @@ mod custom;
 mod globals;
 mod queries;
 mod sql;
+mod tables;
 mod text;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Questions, Rehearsal, Restore, Scope, Stage, Sums, Validator,
+    GlobalsRestore, Leftover, Probed, Questions, Rehearsal, Replacement, Restore, Scope, Stage,
+    Sums, Tables, Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Patterns, Place, SecretRef, Server,
@@ -59,6 +61,9 @@ const PROVIDERS_SINCE: u32 = 15;
 
 /// The database that every cluster has for those who only want to ask.
 const MAINTENANCE: &str = "postgres";
+
+/// The other one, for what cannot be done from there.
+const TEMPLATE: &str = "template1";
 
 /// What dumps a database.
 const TOOL: &str = "pg_dump";
@@ -140,6 +145,23 @@ impl Engine for Postgres {
             settle: Some(ask(access, MAINTENANCE, &queries::settle(to.staged, to.name, to.like))),
             discard: ask(access, MAINTENANCE, &queries::discard(to.staged)),
         }
+    }
+
+    fn replacement(&self, access: &Access, to: &Destination, old: &DatabaseName) -> Replacement {
+        // Nobody can rename the database that they are connected to.
+        let from = if to.name.as_str() == MAINTENANCE { TEMPLATE } else { MAINTENANCE };
+        let settle = queries::swap(to.staged, to.name, old, to.like);
+        let remove = ask(access, MAINTENANCE, &queries::discard(old));
+        Replacement::Swap { settle: ask(access, from, &settle), remove }
+    }
+
+    fn leftover(&self, access: &Access, name: &DatabaseName) -> Option<Leftover> {
+        let users = ask(access, MAINTENANCE, &queries::users(name));
+        Some(Leftover { users, remove: ask(access, MAINTENANCE, &queries::remove(name)) })
+    }
+
+    fn tables(&self) -> Option<&dyn Tables> {
+        Some(self)
     }
 
     fn globals(&self) -> Option<&dyn Globals> {

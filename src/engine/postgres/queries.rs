@@ -125,6 +125,9 @@ pub(super) fn read_probe(answer: &[u8], tool: &'static str) -> Result<Probed, En
     Ok(Probed { server, tool: tool::read(tool, &answer.tool) })
 }
 
+/// How often newcomers are ended before a database counts as in use; a round lasts 5 s at the longest.
+const ROUNDS: u32 = 10;
+
 /// Settings whose value is a list that is quoted already.
 /// <https://github.com/postgres/postgres/blob/master/src/bin/pg_dump/dumputils.c>, `variable_is_guc_list_quote`.
 const LISTS: [&str; 6] = [
@@ -145,6 +148,53 @@ pub(super) fn discard(staged: &DatabaseName) -> String {
         literal(name),
         identifier(name)
     )
+}
+
+/// Counts who is connected to a database.
+pub(super) fn users(name: &DatabaseName) -> String {
+    let name = literal(name.as_str());
+    format!("SELECT count(*) FROM pg_stat_activity WHERE datname = {name};\n")
+}
+
+/// Drops a database that nobody is connected to.
+pub(super) fn remove(name: &DatabaseName) -> String {
+    format!("DROP DATABASE IF EXISTS {};\n", identifier(name.as_str()))
+}
+
+/// The properties of a database that was filled beside another one, then both names, in one
+/// transaction. Whoever is connected to the old one is ended. The first renaming locks the database
+/// against newcomers; one who slipped in before is ended in the next round.
+pub(super) fn swap(
+    staged: &DatabaseName,
+    name: &DatabaseName,
+    old: &DatabaseName,
+    like: &Database,
+) -> String {
+    let rename = |from: &DatabaseName, to: &DatabaseName| {
+        let (from, to) = (identifier(from.as_str()), identifier(to.as_str()));
+        literal(&format!("ALTER DATABASE {from} RENAME TO {to}"))
+    };
+    let block = format!(
+        "DECLARE rounds int := 0;
+BEGIN
+  LOOP
+    PERFORM pg_stat_clear_snapshot();
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {};
+    BEGIN
+      EXECUTE {};
+      EXIT;
+    EXCEPTION WHEN object_in_use THEN
+      rounds := rounds + 1;
+      IF rounds >= {ROUNDS} THEN RAISE; END IF;
+    END;
+  END LOOP;
+  EXECUTE {};
+END",
+        literal(name.as_str()),
+        rename(name, old),
+        rename(staged, name),
+    );
+    format!("{}DO {};\n", settle(staged, staged, like), literal(&block))
 }
 
 /// What `pg_dump --create` would have said of the database, under the name it is restored to, and

@@ -13,7 +13,7 @@ mod rdb_tests;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Globals,
-    GlobalsRestore, Probed, Rehearsal, Restore, Scope, Stage, Validator,
+    GlobalsRestore, Probed, Rehearsal, Replacement, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, DatabaseName, Databases, Environment, Facts, Part, Place, Server, Value,
@@ -109,7 +109,7 @@ impl Engine for Redis {
     fn restore(&self, access: &Access, _to: &Destination) -> Restore {
         Restore {
             create: None,
-            load: client(access, script!("save.sh", "undo.sh", "restore.sh")),
+            load: client(access, script!("single.sh", "save.sh", "undo.sh", "restore.sh")),
             settle: Some(client(access, script!("undo.sh", "settle.sh"))),
             discard: client(access, script!("undo.sh", "discard.sh")),
         }
@@ -117,6 +117,10 @@ impl Engine for Redis {
 
     fn globals(&self) -> Option<&dyn Globals> {
         Some(self)
+    }
+
+    fn replacement(&self, access: &Access, _: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Refill { remove: client(access, script!("single.sh", "undo.sh", "empty.sh")) }
     }
 
     fn count_objects(&self, access: &Access, _name: &DatabaseName) -> Command {

@@ -15,12 +15,7 @@ if [ -d "$state" ]; then
 fi
 rm -f "$state.done"
 inform
-[ "$(field cluster_enabled)" != 1 ] ||
-  fail "this is a node of a cluster: a dump is put back into a single server, and its keys into a cluster by 'redis-cli --cluster import'"
-[ "$(field role)" = master ] || fail "this is a replica of $(field master_host): restore into the master"
-case $(ask CLIENT LIST) in
-  *" name=sentinel-"*) fail "Sentinel watches this server, and would take it for a failed master: take it out first" ;;
-esac
+single
 count
 [ "$total" = 0 ] || fail "this server is not empty"
 append=$(setting appendonly)

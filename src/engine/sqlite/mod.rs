@@ -12,7 +12,7 @@ mod schema;
 
 use super::{
     Access, Card, Defaults, Destination, Dump, Engine, EngineError, Example, Format, Probed,
-    Rehearsal, Restore, Scope, Stage, Validator,
+    Rehearsal, Replacement, Restore, Scope, Stage, Validator,
 };
 use crate::model::{
     Command, Database, DatabaseName, Databases, Environment, Facts, LONGEST_DATABASE, Part, Place,
@@ -25,6 +25,10 @@ static HELPER_CARD: Card = card(Place::Helper);
 const TOOL: &str = "sqlite3";
 /// How long a lock of the application's is waited for.
 const WAIT: &str = ".timeout 60000";
+
+/// What to do instead of replacing a file that applications may have open.
+const INSTEAD: &str =
+    "move the file away with the application stopped, then restore under its name";
 
 const fn card(place: Place) -> Card {
     Card {
@@ -108,6 +112,10 @@ impl Engine for Sqlite {
         Restore { create: None, load, settle: Some(settle), discard }
     }
 
+    fn replacement(&self, _: &Access, _: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Never(INSTEAD)
+    }
+
     fn count_objects(&self, _access: &Access, name: &DatabaseName) -> Command {
         reading(name).arg("SELECT count(*) FROM sqlite_master")
     }
@@ -174,6 +182,10 @@ impl Engine for Aside {
         let settle = aside("sqlite-settle").arg(staged).arg(name);
         let settle = remembered(to.like).into_iter().fold(settle, Command::arg);
         Restore { create: None, load, settle: Some(settle), discard }
+    }
+
+    fn replacement(&self, _: &Access, _: &Destination, _: &DatabaseName) -> Replacement {
+        Replacement::Never(INSTEAD)
     }
 
     fn count_objects(&self, _access: &Access, name: &DatabaseName) -> Command {
