@@ -4,7 +4,7 @@
 mod replace;
 mod tables;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -232,7 +232,6 @@ fn files_are_unpacked_into_a_folder_as_they_were() {
     world.ringbolt(&restore).expect(0);
     let file = folder.join("site/in/a");
     let found = std::fs::metadata(&file).unwrap();
-    use std::os::unix::fs::MetadataExt as _;
     assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (1234, 567, 0o640));
     assert_eq!(std::fs::read_to_string(folder.join("site/link")).unwrap(), "hello\n");
     world.ringbolt(&restore).expect(1).says("is there already");

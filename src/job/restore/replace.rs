@@ -22,8 +22,9 @@ impl Prepared {
             self.step(format!("reading archive {} to its end", self.plan.archive));
             self.read_through().await?;
         }
+        let whole = self.engine().card().whole.is_some();
         let mark = match self.plan.does {
-            Does::Refill => Some(Mark::claim(&self.context, &self.workload, &name)?),
+            Does::Refill => Some(Mark::claim(&self.context, &self.workload, &name, whole)?),
             _ => None,
         };
         let safety = self.back_up(&name).await?;
