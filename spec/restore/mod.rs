@@ -238,3 +238,21 @@ fn files_are_unpacked_into_a_folder_as_they_were() {
     let entries: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert_eq!(entries.len(), 1, "{entries:?}");
 }
+
+#[test]
+fn a_restore_that_was_killed_is_started_again() {
+    let world = World::new();
+    let (server, id) = shop(&world);
+    let restore = ["restore", &id, "--into", &server.name, "--database", "new"];
+    replace::hang(&server, "pg_restore", "--exit-on-error");
+    replace::kill_when_it_hangs(&world, &server, &restore);
+    replace::mend(&server, "pg_restore");
+    assert_eq!(left(&server), "1");
+    world.ringbolt(&restore).expect(0).says("nobody is connected, it is removed");
+    assert_eq!((rows(&server, "new"), left(&server)), ("10".to_owned(), "0".to_owned()));
+    // What another engine dumped is not for this one.
+    let labels = [("engine", "redis")];
+    let other = world.start("ringbolt-spec/redis:7", "cache", &labels, &[], &[]);
+    let ran = world.ringbolt(&["restore", &id, "--into", &other.name, "--dry-run"]).expect(1);
+    ran.says("is of engine postgres").says("holds redis");
+}

@@ -7,7 +7,7 @@ use super::{back_up, left, rows, shop};
 use crate::world::{Server, World, docker, wait_for};
 
 /// A program of a container that does its work but for one call, which never ends.
-fn hang(server: &Server, tool: &str, mark: &str) {
+pub(super) fn hang(server: &Server, tool: &str, mark: &str) {
     let path = server.shell(&format!("command -v {tool}")).expect(0).stdout;
     let path = path.trim();
     server.shell(&format!("[ -e {path}.real ] || mv {path} {path}.real")).expect(0);
@@ -20,14 +20,14 @@ fn hang(server: &Server, tool: &str, mark: &str) {
         .expect(0);
 }
 
-fn mend(server: &Server, tool: &str) {
+pub(super) fn mend(server: &Server, tool: &str) {
     let path = server.shell(&format!("command -v {tool}")).expect(0).stdout;
     let path = path.trim();
     server.shell(&format!("mv {path}.real {path}; rm -f /tmp/hangs")).expect(0);
 }
 
 /// Starts a command, waits until something hangs in the container, and kills it.
-fn kill_when_it_hangs(world: &World, server: &Server, arguments: &[&str]) {
+pub(super) fn kill_when_it_hangs(world: &World, server: &Server, arguments: &[&str]) {
     let mut command = world.command();
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child: Child = command.spawn().unwrap();
