@@ -4,7 +4,7 @@
 mod replace;
 mod tables;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -232,10 +232,27 @@ fn files_are_unpacked_into_a_folder_as_they_were() {
     world.ringbolt(&restore).expect(0);
     let file = folder.join("site/in/a");
     let found = std::fs::metadata(&file).unwrap();
-    use std::os::unix::fs::MetadataExt as _;
     assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (1234, 567, 0o640));
     assert_eq!(std::fs::read_to_string(folder.join("site/link")).unwrap(), "hello\n");
     world.ringbolt(&restore).expect(1).says("is there already");
     let entries: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert_eq!(entries.len(), 1, "{entries:?}");
+}
+
+#[test]
+fn a_restore_that_was_killed_is_started_again() {
+    let world = World::new();
+    let (server, id) = shop(&world);
+    let restore = ["restore", &id, "--into", &server.name, "--database", "new"];
+    replace::hang(&server, "pg_restore", "--exit-on-error");
+    replace::kill_when_it_hangs(&world, &server, &restore);
+    replace::mend(&server, "pg_restore");
+    assert_eq!(left(&server), "1");
+    world.ringbolt(&restore).expect(0).says("nobody is connected, it is removed");
+    assert_eq!((rows(&server, "new"), left(&server)), ("10".to_owned(), "0".to_owned()));
+    // What another engine dumped is not for this one.
+    let labels = [("engine", "redis")];
+    let other = world.start("ringbolt-spec/redis:7", "cache", &labels, &[], &[]);
+    let ran = world.ringbolt(&["restore", &id, "--into", &other.name, "--dry-run"]).expect(1);
+    ran.says("is of engine postgres").says("holds redis");
 }

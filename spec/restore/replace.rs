@@ -7,7 +7,7 @@ use super::{back_up, left, rows, shop};
 use crate::world::{Server, World, docker, wait_for};
 
 /// A program of a container that does its work but for one call, which never ends.
-fn hang(server: &Server, tool: &str, mark: &str) {
+pub(super) fn hang(server: &Server, tool: &str, mark: &str) {
     let path = server.shell(&format!("command -v {tool}")).expect(0).stdout;
     let path = path.trim();
     server.shell(&format!("[ -e {path}.real ] || mv {path} {path}.real")).expect(0);
@@ -20,14 +20,14 @@ fn hang(server: &Server, tool: &str, mark: &str) {
         .expect(0);
 }
 
-fn mend(server: &Server, tool: &str) {
+pub(super) fn mend(server: &Server, tool: &str) {
     let path = server.shell(&format!("command -v {tool}")).expect(0).stdout;
     let path = path.trim();
     server.shell(&format!("mv {path}.real {path}; rm -f /tmp/hangs")).expect(0);
 }
 
 /// Starts a command, waits until something hangs in the container, and kills it.
-fn kill_when_it_hangs(world: &World, server: &Server, arguments: &[&str]) {
+pub(super) fn kill_when_it_hangs(world: &World, server: &Server, arguments: &[&str]) {
     let mut command = world.command();
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child: Child = command.spawn().unwrap();
@@ -254,4 +254,48 @@ fn what_was_removed_before_a_kill_is_named_until_it_is_put_back() {
         .expect(1)
         .says("is damaged");
     assert_eq!((count(), safeties(&world, "shop.before-restore").len()), ("5".to_owned(), before));
+}
+
+#[test]
+fn an_old_one_goes_only_if_something_took_its_place() {
+    let world = World::new();
+    let (server, id) = shop(&world);
+    // As of a restore that was killed between the change of names and its last step.
+    server.sql("postgres", "CREATE DATABASE new_ringbolt_old_0123abcd; CREATE DATABASE newer");
+    let restore = ["restore", &id, "--into", &server.name, "--database", "new"];
+    world.ringbolt(&restore).expect(0).says("it stays, for nothing took its place");
+    assert_eq!((rows(&server, "new"), left(&server)), ("10".to_owned(), "1".to_owned()));
+    let again = [&restore[..], &["--replace"]].concat();
+    world.ringbolt(&again).expect(0).says("removed `new_ringbolt_old_0123abcd`");
+    assert_eq!((rows(&server, "new"), left(&server)), ("10".to_owned(), "0".to_owned()));
+}
+
+#[test]
+fn two_restores_do_not_replace_one_database_at_once() {
+    let world = World::new();
+    let data = format!("data_dir={}", world.folder.join("data").display());
+    let options = ["--env", "ALLOW_EMPTY_PASSWORD=yes"];
+    let labels = [("enable", "true"), ("name", "cache")];
+    let server = world.start("ringbolt-spec/redis:7", "cache", &labels, &options, &[]);
+    let ask = |line: &str| server.shell(&format!("redis-cli {line}")).stdout.trim().to_owned();
+    wait_for("Redis", || ask("PING") == "PONG");
+    ask("SET a 1");
+    world.ringbolt(&["backup"]).expect(0);
+    ask("SET b 2");
+    let restore = ["restore", "cache@latest", "--into", &server.name, "--replace", "--set", &data];
+    // The first one stands still in its backup, before anything is removed.
+    hang(&server, "redis-cli", "--rdb");
+    let mut command = world.command();
+    command.args(restore).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first: Child = command.spawn().unwrap();
+    wait_for("the first one", || server.shell("test -e /tmp/hangs").code == Some(0));
+    world.ringbolt(&restore).expect(1).says("is being replaced by another restore");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    mend(&server, "redis-cli");
+    assert_eq!(ask("DBSIZE"), "2");
+    let doctor = world.ringbolt(&["doctor", "--json", "--set", &data]).stdout;
+    assert!(!doctor.contains("did not end"), "nothing was removed: {doctor}");
+    world.ringbolt(&restore).expect(0);
+    assert_eq!(ask("DBSIZE"), "1");
 }

@@ -33,7 +33,9 @@ fn seeded(world: &World, format: &str) -> Server {
 fn table(world: &World, server: &Server, database: &str, tables: &[&str]) -> crate::world::Ran {
     let mut arguments =
         vec!["restore", "shop@latest", "--into", &server.name, "--database", database];
-    tables.iter().for_each(|table| arguments.extend(["--table", table]));
+    for table in tables {
+        arguments.extend(["--table", table]);
+    }
     world.ringbolt(&arguments)
 }
 

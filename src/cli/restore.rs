@@ -21,7 +21,7 @@ pub(super) struct Wanted {
     /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
     /// SOURCE/DATABASE where there are several
     archive: String,
-    /// The container to restore into; or a folder of this machine, which begins with `/` or `./`
+    /// The container to restore into; or a folder of this machine, which begins with `/` or `.`
     #[arg(long, value_name = "CONTAINER|FOLDER")]
     into: String,
     /// The database to restore into [default: the name it was dumped under]
@@ -94,7 +94,7 @@ pub(super) async fn run(
     let Wanted { archive, into, database, replace, tables, dry_run, .. } = wanted;
     let archive = find(&archives(app, printer)?, printer, &archive)?;
     // No container's name begins so.
-    if into.starts_with('/') || into.starts_with("./") {
+    if into.starts_with(['/', '.']) {
         for (option, said) in [
             ("--database", database.is_some()),
             ("--replace", replace),

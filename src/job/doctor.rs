@@ -313,7 +313,7 @@ fn leftovers(source: &Slug, server: &Server) -> impl Iterator<Item = Finding> {
 /// Databases that a killed restore had removed before it filled them anew.
 pub fn unfinished(context: &Context) -> Vec<Finding> {
     let found = restore::unfinished(context).into_iter().map(|unfinished| {
-        let restore::Unfinished { container, database, safety } = unfinished;
+        let restore::Unfinished { container, database, whole, safety } = unfinished;
         let ids: Vec<&str> = safety.iter().map(ArchiveId::as_str).collect();
         let message = format!(
             "database `{database}` of container {container} was being replaced by a restore that did not \
@@ -323,7 +323,7 @@ pub fn unfinished(context: &Context) -> Vec<Finding> {
         let finding = Finding::new("restore", State::Bad, message);
         match safety.first() {
             Some(first) => {
-                let line = restore::put_back(&container, &database, first, false);
+                let line = restore::put_back(&container, &database, first, whole);
                 finding.advice(format!("{line} with `--replace`, or restore another archive there"))
             }
             None => finding,

@@ -144,7 +144,7 @@ fn docker_run(container: &str, command: &Command) -> String {
 }
 
 /// Quotes for a POSIX shell, where it is needed.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::aside::AsideError;
+use crate::job::recipe::quoted;
 use crate::job::{JobError, said};
 use crate::model::{ArchiveId, DatabaseName, ErrorKind, Explain, Problem};
 
@@ -111,6 +112,9 @@ impl Explain for RestoreError {
 pub fn put_back(container: &str, name: &DatabaseName, safety: &ArchiveId, whole: bool) -> String {
     match whole {
         true => format!("`ringbolt restore {safety} --into {container}`"),
-        false => format!("`ringbolt restore {safety} --into {container} --database '{name}'`"),
+        false => format!(
+            "`ringbolt restore {safety} --into {container} --database {}`",
+            quoted(name.as_str())
+        ),
     }
 }

@@ -18,6 +18,8 @@ use crate::pipeline::digest;
 pub struct Unfinished {
     pub container: String,
     pub database: DatabaseName,
+    /// Whether the engine knows no databases by name.
+    pub whole: bool,
     /// What the database held before, the oldest first.
     pub safety: Vec<ArchiveId>,
 }
@@ -36,6 +38,7 @@ impl Mark {
         context: &Context,
         workload: &Workload,
         name: &DatabaseName,
+        whole: bool,
     ) -> Result<Self, JobError> {
         let path = path(context, workload, name);
         let failed = |source| RestoreError::Mark { path: path.clone(), source };
@@ -50,6 +53,7 @@ impl Mark {
         let fresh = || Unfinished {
             container: workload.name.clone(),
             database: name.clone(),
+            whole,
             safety: Vec::new(),
         };
         let says = read(&mut file).map_err(failed)?.unwrap_or_else(fresh);

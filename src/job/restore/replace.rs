@@ -9,6 +9,7 @@ use crate::engine::Replacement;
 use crate::job::{JobError, backup, cat, random};
 use crate::labels::Target;
 use crate::model::{ArchiveId, DatabaseName, Facts, Part, Plan, Trigger};
+use crate::transport::Limit;
 
 /// The safety backup talks to the server as the restore does.
 pub(super) fn as_the_target(plan: Plan, target: &Target) -> Plan {
@@ -22,11 +23,16 @@ impl Prepared {
             self.step(format!("reading archive {} to its end", self.plan.archive));
             self.read_through().await?;
         }
+        let whole = self.engine().card().whole.is_some();
         let mark = match self.plan.does {
-            Does::Refill => Some(Mark::claim(&self.context, &self.workload, &name)?),
+            Does::Refill => Some(Mark::claim(&self.context, &self.workload, &name, whole)?),
             _ => None,
         };
         let safety = self.back_up(&name).await?;
+        // Until here, whoever changes their mind has lost nothing.
+        if self.context.stop.asked() {
+            return Err(JobError::Stopped(Limit::Stopped));
+        }
         let facts = match mark {
             Some(mark) => self.refill(&name, &safety, mark).await,
             None => self.swap(&name).await,
