@@ -51,6 +51,7 @@ fn every_label_has_an_effect() {
         ("job.shell.exclude-data", "public.a"),
         ("job.sql.format", "plain"),
         ("job.gzip.compress", "gzip:1"),
+        ("job.witnessed.digest.at", "both"),
         ("job.sealed.encrypt", "team"),
         ("job.away.stores", "offsite"),
         ("job.timed.schedule", "0 3 * * *"),
@@ -143,6 +144,7 @@ fn every_label_has_an_effect() {
     let payload = |name: &str| show(name)["manifest"]["payload"].as_str().unwrap().to_owned();
     seen.check("format", payload("shop-sql").ends_with(".sql.zst"));
     seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
+    seen.check("digest.at", show("shop-witnessed")["manifest"]["digest_at"] == "both");
     seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
     seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
     seen.check("schedule", dry("shop-timed")["next_runs"].as_array().unwrap().len() == 3);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Address;
-use crate::model::{ArchiveId, Codec, Database, Facts, Part, Slug, Sum};
+use crate::model::{ArchiveId, Codec, Database, DigestAt, Facts, Part, Slug, Sum};
 
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
@@ -38,6 +38,9 @@ pub struct Manifest {
     pub plain: Sum,
     pub compressed: Sum,
     pub stored: Sum,
+    /// Where `plain` was hashed; left out where that was here alone.
+    #[serde(default, skip_serializing_if = "DigestAt::is_sidecar")]
+    pub digest_at: DigestAt,
     /// Fingerprints of those who can decrypt; empty: not encrypted.
     pub recipients: Vec<String>,
     /// The payload's file name, in the manifest's own folder.

@@ -156,6 +156,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         ("finished", manifest.finished_at.to_string()),
         ("plain", sums(manifest.plain)),
         ("stored", sums(manifest.stored)),
+        ("hashed at", manifest.digest_at.to_string()),
         ("codec", manifest.codec.to_string()),
         ("encrypted", encrypted),
         ("facts", manifest.facts.to_string()),

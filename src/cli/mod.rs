@@ -309,7 +309,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             restore::run(&app, printer, stop, identities, &archive, &into, database).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
-        Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,
+        Some(Command::Aside { arguments }) => aside::run(printer, arguments, &stop).await,
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
+use super::witness;
 use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{
     self, AccessRecord, Address, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
@@ -153,6 +154,7 @@ async fn begin<'a>(
     let session =
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
+    witness::try_out(plan.digest_at, &session, &plan.workload.name).await?;
     let host = context.docker.host_name().await;
     let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host };
     let databases = run.session.databases(&Access::of(plan), &plan.databases);
@@ -268,7 +270,9 @@ impl Run<'_> {
         chain: Chain,
     ) -> Result<Sealed, JobError> {
         let line = Line::start(chain);
-        let mut process = match self.session.transport.start(&dump.command, Input::Closed).await {
+        let (at, session) = (self.plan.digest_at, &self.session);
+        let command = witness::wrap(at, session, &dump.command);
+        let mut process = match session.transport.start(&command, Input::Closed).await {
             Ok(process) => process,
             Err(error) => {
                 line.abort().await;
@@ -290,7 +294,11 @@ impl Run<'_> {
                 line.abort().await;
                 Err(advised(self.session.engine, error))
             }
-            Ok(exited) => Ok(staging.seal(line.finish().await?, exited)?),
+            Ok(mut exited) => {
+                let finished = line.finish().await?;
+                witness::compare(at, &mut exited, finished.plain().sha256)?;
+                Ok(staging.seal(finished, exited)?)
+            }
         }
     }
 
@@ -354,6 +362,7 @@ impl Run<'_> {
             plain: sealed.plain,
             compressed: sealed.compressed,
             stored: sealed.stored,
+            digest_at: plan.digest_at,
             recipients: self.recipients.fingerprints(),
             payload,
             facts: sealed.facts.clone(),

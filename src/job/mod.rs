@@ -14,11 +14,13 @@ pub mod restore;
 mod session;
 pub mod survey;
 pub mod verify;
+pub mod witness;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use hold::Left;
+pub use witness::WitnessError;
 
 use crate::archive::ArchiveError;
 use crate::docker::{Docker, DockerError, Endpoint};
@@ -138,6 +140,8 @@ pub enum JobError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
     #[error(transparent)]
@@ -248,6 +252,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.retry(),
             Self::Archive(error) => error.retry(),
             Self::Pipeline(error) => error.retry(),
+            Self::Witness(error) => error.retry(),
             Self::Hook { source, .. } => source.retry(),
             Self::LeftBehind { cause, .. } => cause.retry(),
             _ => false,
@@ -261,6 +266,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
             Self::Archive(error) => error.hint(),
+            Self::Witness(error) => error.hint(),
             Self::LeftBehind { source, .. } | Self::Hook { source, .. } => source.hint(),
             Self::NoDatabase { found, .. } => {
                 let found: Vec<&str> = found.iter().map(DatabaseName::as_str).collect();

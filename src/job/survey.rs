@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::hold;
 use super::session;
+use super::witness;
 use super::{Context, JobError, blocking};
 use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue};
 use crate::engine::Access;
@@ -98,6 +99,7 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     let session =
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
+    witness::try_out(plan.digest_at, &session, &plan.workload.name).await?;
     let databases = session.databases(&Access::of(plan), &plan.databases);
     let server = session.server;
     let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();

@@ -189,6 +189,7 @@ fn plan(
         patterns: draft.patterns,
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
+        digest_at: draft.digest_at.unwrap_or_default(),
         recipients,
         verify: draft.verify.unwrap_or_default(),
         store,

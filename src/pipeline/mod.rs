@@ -12,7 +12,7 @@ mod line;
 mod unchain;
 
 pub use chain::{Chain, Finished};
-pub use digest::{digest, sum};
+pub use digest::{Summed, digest, sum};
 pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
 pub use line::Line;
 pub use unchain::Unchain;

@@ -70,7 +70,7 @@ pub(super) const ROWS: &[Setting] = &[
         key: "defaults.<label>",
         expects: "what the label expects",
         default: "the label's own default",
-        about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `encrypt`, `verify`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
+        about: "What a label says where a workload has none. For `schedule`, `timezone`, `keep`, `stores`, `compress`, `digest.at`, `encrypt`, `verify`, `rpo`, `timeout`, `stall`, `priority` and `notify`.",
         examples: &["zstd:6"],
         reader: Reader::Plain(|settings, _, given| {
             let text = given.text().or_else(|_| given.list().map(|list| list.join(",")))?;
