@@ -255,8 +255,10 @@ fn every_setting_has_an_effect() {
     };
     seen.check("data_dir", runs(&["--set", &data]) == 2 && runs(&[]) == 0);
     seen.check("history.keep", runs(&["--set", &data, "--set", "history.keep=1d"]) == 1);
-    for (key, effect) in
-        crate::docker::effects(&world).into_iter().chain(crate::engines::custom::effects())
+    for (key, effect) in crate::docker::effects(&world)
+        .into_iter()
+        .chain(crate::engines::custom::effects())
+        .chain(crate::signing::effects())
     {
         seen.check(key, effect);
     }

@@ -27,6 +27,7 @@ mod schedule;
 mod secrets;
 mod settings;
 mod sidecar;
+mod signing;
 mod stores;
 mod tidy;
 mod world;

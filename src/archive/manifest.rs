@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Address;
 use crate::model::{ArchiveId, Codec, Database, DigestAt, Facts, Part, Slug, Sum};
+use crate::pipeline::KeyId;
 
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub recipients: Vec<String>,
     /// The payload's file name, in the manifest's own folder.
     pub payload: String,
+    /// Whose signature lies beside this since it was written; left out where nobody signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<KeyId>,
     pub facts: Facts,
     /// What belongs to the database without being in its dump; `null` for globals.
     pub database: Option<Database>,
@@ -86,6 +90,8 @@ pub enum ManifestError {
     NoVersion,
     #[error("it names {0}, but lies elsewhere")]
     Misplaced(String),
+    #[error("it was changed in this moment")]
+    Changed,
 }
 
 impl Manifest {

@@ -9,6 +9,7 @@ mod layout;
 mod manifest;
 mod proof;
 mod read;
+mod signature;
 mod staging;
 mod sweep;
 
@@ -16,12 +17,13 @@ pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use proof::{Check, Proof, Standing, record};
-pub use read::{Plain, check_identities, check_stored, open_plain};
+pub use read::{Plain, check_identities, check_payload, check_stored, open_plain};
+pub use signature::{rewrite, sign};
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;
 
 use crate::model::{ErrorKind, Explain, Sum};
-use crate::pipeline::PipelineError;
+use crate::pipeline::{KeyId, PipelineError, SignatureFault};
 use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
 
@@ -46,6 +48,12 @@ pub enum ArchiveError {
     Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
+    #[error("archive `{id}` is refused: {fault}")]
+    Signature { id: String, fault: SignatureFault },
+    #[error("archive `{0}` is signed already, by key {1}")]
+    Signed(String, KeyId),
+    #[error("archive `{0}` cannot be signed: there is no key")]
+    NoKey(String),
     #[error("no archive is named `{0}`")]
     Unknown(String),
 }
@@ -67,7 +75,7 @@ impl Explain for ArchiveError {
             Self::Store(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Transport(error) => error.kind(),
-            Self::Unknown(_) => ErrorKind::Usage,
+            Self::Unknown(_) | Self::NoKey(_) | Self::Signed(..) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -95,6 +103,8 @@ impl Explain for ArchiveError {
             Self::Damaged { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
+            Self::Signature { fault, .. } => fault.hint(),
+            Self::NoKey(_) => Some("it takes the setting `signing.key`".to_owned()),
             Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),
             _ => None,
         }

@@ -17,6 +17,7 @@ mod printer;
 mod progress;
 mod restore;
 mod run;
+mod sign;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -85,6 +86,11 @@ enum Command {
         #[arg(long, default_value = "stored")]
         level: Level,
     },
+    /// Sign archives from before manifests were signed, once their stored bytes are verified
+    Sign {
+        /// Archives, as `show` takes them [default: all that have no signature]
+        archives: Vec<String>,
+    },
     /// Write an archive's plain dump to standard output
     Cat {
         /// An archive's id, or SOURCE@latest, or SOURCE/DATABASE@latest
@@ -138,8 +144,11 @@ enum Command {
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
     },
-    /// Make a key pair for encryption and print it as an identity file
+    /// Make a key pair for encryption and print it as an identity file, or one for signatures
     Keygen {
+        /// A pair for signatures, as minisign makes it: FILE, and beside it the public key in `.pub`
+        #[arg(long, requires = "output")]
+        signing: bool,
         /// Write a new file that only its owner can read, and print nothing but the public key
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -298,6 +307,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Verify { archives, level: Level::Stored }) => {
             inspect::verify(&open()?, printer, stop, &archives).await
         }
+        Some(Command::Sign { archives }) => sign::run(&open()?, printer, stop, &archives).await,
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;
             let identities = keys::read(&app.settings, &identities)?;
@@ -308,14 +318,17 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let identities = keys::read(&app.settings, &identities)?;
             restore::run(&app, printer, stop, identities, &archive, &into, database).await
         }
-        Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
+        Some(Command::Keygen { signing: true, output: Some(output) }) => {
+            sign::generate(printer, &output)
+        }
+        Some(Command::Keygen { output, .. }) => keys::generate(printer, output.as_deref()),
         Some(Command::Aside { arguments }) => aside::run(printer, arguments, &stop).await,
     }
 }
 
 /// Reads the catalogue and says which manifests it could not read.
 fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
-    let catalogue = catalogue_of_all(&app.stores)?;
+    let catalogue = catalogue_of_all(&app.stores, &app.signing)?;
     for error in &catalogue.unreadable {
         printer.error(error);
     }

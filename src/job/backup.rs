@@ -143,6 +143,7 @@ async fn begin<'a>(
         (context.watcher)(&Event::HeldReleased(left));
     }
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    context.check_signing()?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store(plan);
@@ -247,7 +248,8 @@ impl Run<'_> {
         let sealed = self.stream(&dump, staging, chain).await?;
         let manifest = self.manifest(&address, payload, started, dump, &sealed);
         let (stored, plain) = (sealed.stored, sealed.plain);
-        let published = blocking(move || sealed.publish(manifest)).await?;
+        let signing = context.signing.clone();
+        let published = blocking(move || sealed.publish(manifest, &signing)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
         Ok(published.manifest)
@@ -365,6 +367,7 @@ impl Run<'_> {
             digest_at: plan.digest_at,
             recipients: self.recipients.fingerprints(),
             payload,
+            signer: self.context.signing.signer(),
             facts: sealed.facts.clone(),
             database: self.properties(&address.part).cloned(),
             warnings,

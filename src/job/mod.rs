@@ -12,6 +12,7 @@ mod load;
 pub mod recipe;
 pub mod restore;
 mod session;
+pub mod sign;
 pub mod survey;
 pub mod verify;
 pub mod witness;
@@ -30,7 +31,7 @@ use crate::model::{
     ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Slug, Sum,
     TableRows, Workload,
 };
-use crate::pipeline::{Identities, PipelineError};
+use crate::pipeline::{Identities, PipelineError, Signing};
 use crate::settings::DockerSettings;
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
@@ -50,6 +51,8 @@ pub struct Context {
     pub helper_image: Option<String>,
     /// What encrypted archives are read with.
     pub identities: Identities,
+    /// What manifests are signed with, and whose signatures are trusted.
+    pub signing: Signing,
     pub stop: Stop,
     /// Told what happens, from any thread.
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,
@@ -72,6 +75,14 @@ impl Context {
     /// The engine with this name, as a plan or a manifest says it.
     fn engine(&self, name: &str) -> Result<&'static dyn Engine, JobError> {
         self.rules.engine(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
+    }
+
+    /// What is not signed is refused: so it is not made either.
+    fn check_signing(&self) -> Result<(), JobError> {
+        match self.signing.demands() && self.signing.signer().is_none() {
+            true => Err(JobError::Unsignable),
+            false => Ok(()),
+        }
     }
 
     /// The store of a plan.
@@ -188,6 +199,10 @@ pub enum JobError {
     StillHeld { container: String, hold: Hold, source: Box<DockerError> },
     #[error("the hook {when} the backup failed: {source}")]
     Hook { when: &'static str, source: TransportError },
+    #[error(
+        "`signing.public_keys` demands signed archives, and there is no `signing.key` to sign them with"
+    )]
+    Unsignable,
     #[error("cannot write the dump out")]
     Output(#[source] std::io::Error),
     #[error("it was not begun or not finished: {0}")]

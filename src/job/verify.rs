@@ -13,11 +13,12 @@ use crate::store::StoreError;
 pub async fn stored(archive: &Archive) -> Result<(Proof, Result<(), ArchiveError>), JobError> {
     let archive = archive.clone();
     blocking(move || -> Result<_, ArchiveError> {
-        let found = archive::check_stored(archive.store.as_ref(), &archive.manifest);
+        let found = archive::check_stored(&archive);
         let failure = match &found {
             Ok(()) => None,
             Err(
                 bad @ (ArchiveError::Damaged { .. }
+                | ArchiveError::Signature { .. }
                 | ArchiveError::Store(StoreError::Missing { .. })),
             ) => Some(bad.to_string()),
             // A disk that cannot be read today says nothing about what is on it.
