@@ -34,7 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("x509_cert", &["src/docker/tls.rs"]),
     ("age", &["src/pipeline/encrypt.rs"]),
     ("minisign", &["src/pipeline/signature.rs"]),
-    ("base64", &["src/pipeline/encrypt.rs"]),
+    ("base64", &["src/pipeline/encrypt.rs", "src/pipeline/signature.rs"]),
     ("zstd", &["src/pipeline/compress.rs"]),
     ("flate2", &["src/pipeline/compress.rs", "src/engine/influxdb/"]),
     ("sha2", &["src/pipeline/digest.rs"]),

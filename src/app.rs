@@ -110,7 +110,10 @@ fn read_signing(settings: &Settings, problems: &mut Vec<Problem>) -> Signing {
     let own = &settings.signing;
     let mut problem = |key: &str, message: String, hint: Option<String>| {
         let problem = Problem::new(&settings.origin(key), message).key(key);
-        problems.push(problem.suggest(hint));
+        problems.push(match hint {
+            Some(hint) => problem.see(hint),
+            None => problem,
+        });
         Signing::default()
     };
     let key = match own.key.as_ref().map(SecretSource::read).transpose() {

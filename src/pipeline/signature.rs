@@ -8,12 +8,15 @@ use std::io::Cursor;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minisign::{KeyPair, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::model::{Explain, Secret};
 
-/// What minisign prints of every key that it makes.
+/// The comment that nobody need trust.
 const COMMENT: &str = "signature of a Ringbolt manifest";
 
 /// By which a key is named: 16 hexadecimal digits, as minisign prints them.
@@ -66,7 +69,9 @@ pub enum SignatureFault {
 /// A key that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    #[error("it is no secret key of minisign without a password")]
+    #[error(
+        "it is no secret key of minisign without a password (which would lie beside the key, and protect nothing)"
+    )]
     Secret,
     #[error("entry {0} is no public key of minisign")]
     Public(usize),
@@ -94,8 +99,7 @@ impl Signing {
         let trusted: Arc<[PublicKey]> =
             trusted.iter().enumerate().map(public).collect::<Result<_, _>>()?;
         let Some(key) = key else { return Ok(Self { key: None, trusted }) };
-        let boxed = SecretKeyBox::from(key.reveal().to_owned());
-        let key = SecretKey::from_unencrypted_box(boxed).map_err(|_| SigningError::Secret)?;
+        let key = read_secret(key.reveal()).ok_or(SigningError::Secret)?;
         let signing = Self { key: Some(Arc::new(key)), trusted };
         match signing.own() {
             Some(own) if signing.demands() && !signing.trusted.contains(&own) => {
@@ -160,6 +164,28 @@ impl Signing {
             None => Signature::Unchecked(id),
         }
     }
+}
+
+/// Reads a secret key without a password, and tries it out.
+fn read_secret(text: &str) -> Option<SecretKey> {
+    let boxed = SecretKeyBox::from(text.to_owned());
+    let key = match SecretKey::from_unencrypted_box(boxed) {
+        Ok(key) => key,
+        Err(_) => read_without_sum(text)?,
+    };
+    let public = minisign::PublicKey::from_secret_key(&key).ok()?;
+    minisign::sign(Some(&public), &key, Cursor::new(b""), None, None).ok()?;
+    Some(key)
+}
+
+/// Stock minisign 0.11 leaves the check sum of a key without a password away: zeros are in its place.
+fn read_without_sum(text: &str) -> Option<SecretKey> {
+    const SUM: usize = 32;
+    let line = text.lines().nth(1)?.trim();
+    let bytes = Zeroizing::new(STANDARD.decode(line).ok()?);
+    let (key, sum) = bytes.split_last_chunk::<SUM>()?;
+    let open = key.starts_with(b"Ed\0\0B2") && *sum == [0; SUM];
+    if open { SecretKey::from_bytes(&bytes).ok() } else { None }
 }
 
 /// Makes a pair of keys.
@@ -239,16 +265,17 @@ impl FromStr for PublicKey {
 
 impl Explain for SigningError {
     fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Secret => {
-                "`ringbolt keygen --signing --output FILE` and `minisign -G -W` make one; the sidecar would keep a \
-                 password beside the key, where it protects nothing"
+        Some(
+            match self {
+                Self::Secret => {
+                    "`ringbolt keygen --signing --output FILE` and `minisign -G -W` make one"
+                }
+                Self::Public(_) => "it is the second line of a `.pub` file, and begins with `RW`",
+                Self::Untrusted { .. } => "add it to `signing.public_keys`",
+                Self::Generate => return None,
             }
-            Self::Public(_) => "it is the second line of a `.pub` file, and begins with `RW`",
-            Self::Untrusted { .. } => "add it to `signing.public_keys`",
-            Self::Generate => return None,
-        }
-        .to_owned())
+            .to_owned(),
+        )
     }
 }
 
