@@ -33,7 +33,7 @@ fn the_signature_of_version_1_fits_as_ever() {
     let signer = Manifest::read(text.as_bytes()).unwrap().signer;
     let judged = |text: &str| signing.judge(text.as_bytes(), Some(signature), signer);
     assert!(matches!(judged(text), Signature::By(key) if Some(key.id()) == signer));
-    assert!(matches!(judged(&text.replace("1", "2")), Signature::Refused(_)));
+    assert!(matches!(judged(&text.replace('1', "2")), Signature::Refused(_)));
 }
 
 #[test]

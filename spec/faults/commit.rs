@@ -134,6 +134,16 @@ fn killed_while_it_signs_nothing_half_done_is_seen() {
         known = whole_archives(&world);
     }
     assert!(killed > 8, "{killed}");
+    // And where the disk fails instead, the run fails, and nothing is left of it.
+    const EIO: i32 = 5;
+    for at in first + 1..last + 4 {
+        let (ran, steps) = backup_broken(&world, at, Some(EIO));
+        ran.expect(1).says("store `local`");
+        let now = whole_archives(&world);
+        assert!(now.is_superset(&known), "step {at}: {:?}", steps.last());
+        assert!(leftovers(&world).is_empty(), "step {at}: {:?}", leftovers(&world));
+        known = now;
+    }
 }
 
 #[test]

@@ -105,7 +105,8 @@ pub(crate) fn spoiling(world: &World, spoil: fn(u8, &mut Vec<u8>) -> bool) -> St
                     if !spoiled {
                         let mut content = frame.split_off(8);
                         spoiled = spoil(frame[0], &mut content);
-                        frame[4..8].copy_from_slice(&(content.len() as u32).to_be_bytes());
+                        frame[4..8]
+                            .copy_from_slice(&u32::try_from(content.len()).unwrap().to_be_bytes());
                         frame.extend(content);
                     }
                     true

@@ -43,7 +43,8 @@ impl Begun<'_> {
     }
 }
 
-/// Writes the manifest of an archive anew, with its signature. A crash between the two leaves an archive whose
+/// Writes the manifest of an archive anew, with its signature. Whether the old one may be believed is the caller's to
+/// ask first ([`Archive::check_signature`]). A crash between the two leaves an archive whose
 /// signature does not fit: it is refused, and doing this again mends it.
 ///
 /// # Errors

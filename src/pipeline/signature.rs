@@ -125,10 +125,12 @@ impl Signing {
     }
 
     /// Signs a text, if there is a key. Whoever has the public key can also trust the comment.
+    ///
+    /// # Panics
+    /// Only where the system gives no random numbers, without which nothing here works.
     pub fn sign(&self, text: &[u8], comment: &str) -> Option<Vec<u8>> {
         let key = self.key.as_deref()?;
         let signed = minisign::sign(None, key, text, Some(comment), Some(COMMENT));
-        // Only the system's random numbers could fail, and without them nothing here works.
         Some(signed.expect("the system gives random numbers").to_bytes())
     }
 
@@ -204,7 +206,10 @@ pub fn generate_signing() -> Result<SigningPair, SigningError> {
 impl fmt::Debug for Signing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (signer, trusted) = (self.signer(), &self.trusted);
-        f.debug_struct("Signing").field("signer", &signer).field("trusted", trusted).finish()
+        f.debug_struct("Signing")
+            .field("signer", &signer)
+            .field("trusted", trusted)
+            .finish_non_exhaustive()
     }
 }
 
