@@ -51,6 +51,7 @@ fn every_label_has_an_effect() {
         ("job.shell.exclude-data", "public.a"),
         ("job.sql.format", "plain"),
         ("job.gzip.compress", "gzip:1"),
+        ("job.echoed.digest.at", "both"),
         ("job.sealed.encrypt", "team"),
         ("job.away.stores", "offsite"),
         ("job.proven.verify", "drill"),
@@ -145,6 +146,7 @@ fn every_label_has_an_effect() {
     let payload = |name: &str| show(name)["manifest"]["payload"].as_str().unwrap().to_owned();
     seen.check("format", payload("shop-sql").ends_with(".sql.zst"));
     seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
+    seen.check("digest.at", show("shop-echoed")["manifest"]["digest_at"] == "both");
     seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
     seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
     seen.check("verify", show("shop-proven")["proof"] == "drill");
@@ -258,8 +260,10 @@ fn every_setting_has_an_effect() {
     };
     seen.check("data_dir", runs(&["--set", &data]) == 2 && runs(&[]) == 0);
     seen.check("history.keep", runs(&["--set", &data, "--set", "history.keep=1d"]) == 1);
-    for (key, effect) in
-        crate::docker::effects(&world).into_iter().chain(crate::engines::custom::effects())
+    for (key, effect) in crate::docker::effects(&world)
+        .into_iter()
+        .chain(crate::engines::custom::effects())
+        .chain(crate::signing::effects())
     {
         seen.check(key, effect);
     }

@@ -89,6 +89,7 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
             "encryption.identity",
             "labels.policy.refuse",
             "schedule.blackout",
+            "signing.key",
             "sources.<name>.<label>",
         ];
         assert_eq!(any.contains(&setting.key), setting.mistakes.is_empty(), "{key}");

@@ -6,9 +6,9 @@ use crate::docker::{Endpoint, TlsError};
 use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
 use crate::model::{Explain as _, Problem};
-use crate::pipeline::{Identities, Recipients};
+use crate::pipeline::{Identities, Recipients, Signing, SigningError};
 use crate::schedule::{self, Blackout};
-use crate::settings::{self, Settings, Written};
+use crate::settings::{self, SecretSource, Settings, Written};
 use crate::store::{self, Stores};
 use crate::transport::Stop;
 
@@ -18,6 +18,8 @@ pub struct App {
     pub settings: Settings,
     pub rules: Arc<Rules>,
     pub stores: Stores,
+    /// What manifests are signed with, and whose signatures are trusted.
+    pub signing: Signing,
     /// When no scheduled run begins.
     pub blackout: Vec<Blackout>,
 }
@@ -31,10 +33,11 @@ impl App {
         let stores = open_stores(&settings, &mut problems);
         check_recipients(&settings, &mut problems);
         problems.extend(check_docker(&settings));
+        let signing = read_signing(&settings, &mut problems);
         let blackout = read_blackout(&settings, &mut problems);
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => {
-                Ok(Self { settings, rules: Arc::new(rules), stores, blackout })
+                Ok(Self { settings, rules: Arc::new(rules), stores, signing, blackout })
             }
             Ok(_) => Err(problems),
             Err(found) => Err([problems, found].concat()),
@@ -60,6 +63,7 @@ impl App {
             helper_image: self.settings.docker.helper_image.clone(),
             drill: self.settings.drill.clone(),
             identities: Identities::default(),
+            signing: self.signing.clone(),
             stop,
             watcher,
         })
@@ -101,6 +105,28 @@ fn check_docker(settings: &Settings) -> Option<Problem> {
     let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}"));
     let message = format!("{fault}{}; {}", cause.unwrap_or_default(), fault.hint());
     Some(Problem::new(&settings.origin(setting), message).key(setting))
+}
+
+/// Finds keys that nothing can be signed or checked with.
+fn read_signing(settings: &Settings, problems: &mut Vec<Problem>) -> Signing {
+    let own = &settings.signing;
+    let mut problem = |key: &str, message: String, hint: Option<String>| {
+        let problem = Problem::new(&settings.origin(key), message).key(key);
+        problems.push(match hint {
+            Some(hint) => problem.see(hint),
+            None => problem,
+        });
+        Signing::default()
+    };
+    let key = match own.key.as_ref().map(SecretSource::read).transpose() {
+        Ok(key) => key,
+        Err(error) => return problem("signing.key", format!("cannot be read: {error}"), None),
+    };
+    Signing::read(key.as_ref(), &own.public_keys).unwrap_or_else(|error| {
+        let of_list = matches!(error, SigningError::Public(_));
+        let key = if of_list { "signing.public_keys" } else { "signing.key" };
+        problem(key, error.to_string(), error.hint())
+    })
 }
 
 fn read_blackout(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Blackout> {

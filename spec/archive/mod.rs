@@ -3,12 +3,14 @@
 //! `FORMAT.md` beside this file is the description for people. A vector is never changed.
 
 use ringbolt::archive::{Manifest, ManifestError};
+use ringbolt::pipeline::{Signature, Signing};
 
 use crate::world::World;
 
-const V1: [(&str, &str); 3] = [
+const V1: [(&str, &str); 4] = [
     ("database", include_str!("v1/database.json")),
     ("globals", include_str!("v1/globals.json")),
+    ("signed", include_str!("v1/signed.json")),
     // Its payload is read in `encryption.rs`.
     ("encrypted", include_str!("v1/encrypted.json")),
 ];
@@ -20,6 +22,18 @@ fn version_1_is_read_and_written_as_ever() {
         let written = String::from_utf8(manifest.write().unwrap()).unwrap();
         assert_eq!(written, text, "{name}");
     }
+}
+
+#[test]
+fn the_signature_of_version_1_fits_as_ever() {
+    let (_, text) = V1[2];
+    let signature = include_bytes!("v1/signed.json.minisig");
+    let public = include_str!("v1/signed.pub").lines().nth(1).unwrap().to_owned();
+    let signing = Signing::read(None, &[public]).unwrap();
+    let signer = Manifest::read(text.as_bytes()).unwrap().signer;
+    let judged = |text: &str| signing.judge(text.as_bytes(), Some(signature), signer);
+    assert!(matches!(judged(text), Signature::By(key) if Some(key.id()) == signer));
+    assert!(matches!(judged(&text.replace('1', "2")), Signature::Refused(_)));
 }
 
 #[test]

@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 use super::{Guarded, fill};
 use crate::world::{BINARY, Ran, World};
 
+/// "Input/output error".
+const EIO: i32 = 5;
+
 /// Compiles the shim once for all tests.
 fn shim() -> &'static PathBuf {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
@@ -98,9 +101,55 @@ fn killed_at_every_step_nothing_half_done_is_seen() {
     assert!(seen.contains("fsync folder"), "{seen:?}");
 }
 
+/// The steps of a signature: what is signed is whole or not there, too.
+#[test]
+fn killed_while_it_signs_nothing_half_done_is_seen() {
+    let mut world = World::new();
+    world.postgres("db", &[("enable", "true")], &[]);
+    let key = world.folder.join("own.key");
+    let text = key.display().to_string();
+    let ran = world.ringbolt(&["keygen", "--signing", "--output", &text]).expect(0);
+    let public = ran.stderr.trim().strip_prefix("public key: ").unwrap().to_owned();
+    let text: &'static str = std::fs::read_to_string(&key).unwrap().leak();
+    world.settings.push(("RINGBOLT_SIGNING__KEY", text));
+    world.settings.push(("RINGBOLT_SIGNING__PUBLIC_KEYS", public.leak()));
+    world.ringbolt(&["backup"]).expect(0);
+    let (ran, steps) = backup_broken(&world, usize::MAX, None);
+    ran.expect(0);
+    let mut known = whole_archives(&world);
+    let signs = |step: &String| step.contains(".minisig");
+    let (first, last) =
+        (steps.iter().position(signs).unwrap(), steps.iter().rposition(signs).unwrap());
+    let mut killed = 0;
+    for at in (1..=steps.len()).filter(|at| (first..last + 4).contains(at)) {
+        let manifest =
+            |step: &&String| step.starts_with("rename") && step.ends_with(".manifest.json");
+        let (ran, steps) = backup_broken(&world, at, None);
+        assert_eq!(ran.code, None, "{ran:?}");
+        killed += 1;
+        // A kill comes before the step itself.
+        let committed = steps[..steps.len() - 1].iter().filter(manifest).count();
+        let now = whole_archives(&world);
+        assert!(now.is_superset(&known), "step {at} {:?} took an older archive", steps.last());
+        assert_eq!(now.len() - known.len(), committed, "step {at} {:?}", steps.last());
+        world.ringbolt(&["backup"]).expect(0);
+        assert!(leftovers(&world).is_empty(), "not swept: {:?}", leftovers(&world));
+        known = whole_archives(&world);
+    }
+    assert!(killed > 8, "{killed}");
+    // And where the disk fails instead, the run fails, and nothing is left of it.
+    for at in first + 1..last + 4 {
+        let (ran, steps) = backup_broken(&world, at, Some(EIO));
+        ran.expect(1).says("store `local`");
+        let now = whole_archives(&world);
+        assert!(now.is_superset(&known), "step {at}: {:?}", steps.last());
+        assert!(leftovers(&world).is_empty(), "step {at}: {:?}", leftovers(&world));
+        known = now;
+    }
+}
+
 #[test]
 fn a_disk_that_fails_at_any_step_publishes_nothing() {
-    const EIO: i32 = 5;
     const ENOSPC: i32 = 28;
     for errno in [EIO, ENOSPC] {
         let world = World::new();

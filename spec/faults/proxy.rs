@@ -85,6 +85,40 @@ fn mangle(mut client: &UnixStream, from: &[u8], to: &[u8]) -> Option<()> {
     }
 }
 
+/// Begins to listen for `world`, and lets `spoil` change the content of one frame of each command's output (1) or errors
+/// (2); it says whether it has. The frame's head tells the length that it has then. Returns the address.
+pub(crate) fn spoiling(world: &World, spoil: fn(u8, &mut Vec<u8>) -> bool) -> String {
+    let socket = world.socket("spoiling");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let docker = UnixStream::connect("/var/run/docker.sock").unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), docker.try_clone().unwrap());
+            std::thread::spawn(move || {
+                std::io::copy(&mut from, &mut to).ok();
+                to.shutdown(Shutdown::Write).ok();
+            });
+            std::thread::spawn(move || {
+                let mut spoiled = false;
+                pass_frames(&docker, &client, |frame| {
+                    if !spoiled {
+                        let mut content = frame.split_off(8);
+                        spoiled = spoil(frame[0], &mut content);
+                        frame[4..8]
+                            .copy_from_slice(&u32::try_from(content.len()).unwrap().to_be_bytes());
+                        frame.extend(content);
+                    }
+                    true
+                });
+                client.shutdown(Shutdown::Both).ok();
+                docker.shutdown(Shutdown::Both).ok();
+            });
+        }
+    });
+    format!("unix://{}", socket.display())
+}
+
 /// A door before the Docker socket that can be shut: what is open is cut, what knocks is sent away.
 pub(crate) struct Gate {
     pub(crate) address: String,
@@ -163,8 +197,21 @@ fn answer(docker: &UnixStream, client: &UnixStream, limit: usize) -> Option<()> 
     std::io::copy(&mut docker.take(limit as u64), &mut &*client).ok().map(drop)
 }
 
-/// Passes the head of an answer on, then frame by frame: 8 bytes that tell a length, and the rest.
-fn answer_frames(mut docker: &UnixStream, mut client: &UnixStream, limit: usize) -> Option<()> {
+fn answer_frames(docker: &UnixStream, client: &UnixStream, limit: usize) -> Option<()> {
+    let mut passed = 0;
+    pass_frames(docker, client, |frame| {
+        passed += frame.len();
+        passed < limit
+    })
+}
+
+/// Passes the head of an answer on, then frame by frame: 8 bytes that tell a length, and the rest. Each frame is
+/// shown before it is passed on; the answer says whether another one follows.
+fn pass_frames(
+    mut docker: &UnixStream,
+    mut client: &UnixStream,
+    mut show: impl FnMut(&mut Vec<u8>) -> bool,
+) -> Option<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -175,15 +222,15 @@ fn answer_frames(mut docker: &UnixStream, mut client: &UnixStream, limit: usize)
     if !head.starts_with(b"HTTP/1.1 101") {
         return std::io::copy(&mut docker, &mut client).ok().map(drop);
     }
-    let mut passed = 0;
-    while passed < limit {
+    let mut more = true;
+    while more {
         let mut frame = vec![0; 8];
         docker.read_exact(&mut frame).ok()?;
         let length = u32::from_be_bytes(frame[4..8].try_into().ok()?) as usize;
         frame.resize(8 + length, 0);
         docker.read_exact(&mut frame[8..]).ok()?;
+        more = show(&mut frame);
         client.write_all(&frame).ok()?;
-        passed += frame.len();
     }
     Some(())
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::layout::{Role, role};
 use super::manifest::ManifestError;
-use super::{ArchiveError, Manifest, Proof};
+use super::{ArchiveError, Manifest, Proof, signature};
+use crate::pipeline::{Signature, Signing};
 use crate::store::{Key, Store, Stores};
 
 /// A manifest has some kilobytes, one of a database with 100,000 tables some megabytes.
@@ -18,6 +19,8 @@ const LARGEST: u64 = 256 << 20;
 pub struct Archive {
     pub manifest: Manifest,
     pub proof: Proof,
+    /// What the signature of its manifest is worth.
+    pub signature: Signature,
     pub store: Arc<dyn Store>,
 }
 
@@ -45,12 +48,12 @@ pub struct Catalogue {
 ///
 /// # Errors
 /// [`ArchiveError::Store`] if the store cannot be listed; that is never an empty catalogue.
-pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
+pub fn catalogue(store: &Arc<dyn Store>, signing: &Signing) -> Result<Catalogue, ArchiveError> {
     let mut catalogue = Catalogue::default();
     let keys: Vec<Key> = store.list()?.into_iter().map(|object| object.key).collect();
     let known: HashSet<&Key> = keys.iter().collect();
     for key in keys.iter().filter(|key| role(key).0 == Role::Manifest) {
-        match read(store, key) {
+        match read(store, key, &known, signing) {
             Ok(mut archive) => {
                 match read_proof(&archive, &known) {
                     Ok(proof) => archive.proof = proof,
@@ -70,11 +73,11 @@ pub fn catalogue(store: &Arc<dyn Store>) -> Result<Catalogue, ArchiveError> {
 ///
 /// # Errors
 /// [`ArchiveError::Store`] if no store can be listed.
-pub fn catalogue_of_all(stores: &Stores) -> Result<Catalogue, ArchiveError> {
+pub fn catalogue_of_all(stores: &Stores, signing: &Signing) -> Result<Catalogue, ArchiveError> {
     let mut all = Catalogue::default();
     let mut failures = Vec::new();
     for store in stores.values() {
-        match catalogue(store) {
+        match catalogue(store, signing) {
             Ok(own) => {
                 all.archives.extend(own.archives);
                 all.unreadable.extend(own.unreadable);
@@ -100,9 +103,15 @@ fn sort(archives: &mut [Archive]) {
     });
 }
 
-fn read(store: &Arc<dyn Store>, key: &Key) -> Result<Archive, ArchiveError> {
+fn read(
+    store: &Arc<dyn Store>,
+    key: &Key,
+    known: &HashSet<&Key>,
+    signing: &Signing,
+) -> Result<Archive, ArchiveError> {
     let unusable = |source| ArchiveError::Manifest { key: key.to_string(), source };
-    let manifest = Manifest::read(&content(store.as_ref(), key)?).map_err(unusable)?;
+    let text = content(store.as_ref(), key)?;
+    let manifest = Manifest::read(&text).map_err(unusable)?;
     let address = manifest.address();
     if address.manifest()? != *key {
         let named = address.manifest()?.to_string();
@@ -113,7 +122,10 @@ fn read(store: &Arc<dyn Store>, key: &Key) -> Result<Archive, ArchiveError> {
     if role(&payload) != (Role::Payload, Some(manifest.id.clone())) {
         return Err(unusable(ManifestError::Misplaced(manifest.payload.clone())));
     }
-    Ok(Archive { manifest, proof: Proof::default(), store: store.clone() })
+    // The very bytes that were read are judged, so that nobody can exchange them in between.
+    let there = known.contains(&address.signature()?);
+    let signature = signature::judge(store.as_ref(), &address, there, &text, (&manifest, signing))?;
+    Ok(Archive { manifest, proof: Proof::default(), signature, store: store.clone() })
 }
 
 /// The proof beside an archive. One that cannot be read takes nothing from the archive.
@@ -126,7 +138,7 @@ fn read_proof(archive: &Archive, known: &HashSet<&Key>) -> Result<Proof, Archive
     Proof::read(&text).map_err(|source| ArchiveError::Proof { key: key.to_string(), source })
 }
 
-fn content(store: &dyn Store, key: &Key) -> Result<Vec<u8>, ArchiveError> {
+pub(super) fn content(store: &dyn Store, key: &Key) -> Result<Vec<u8>, ArchiveError> {
     let mut content = Vec::new();
     let read = store.open(key)?.take(LARGEST).read_to_end(&mut content);
     read.map_err(|source| ArchiveError::Read { key: key.to_string(), source })?;

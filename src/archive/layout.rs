@@ -6,6 +6,7 @@ use crate::pipeline::{Recipients, digest};
 use crate::store::{Key, KeyError};
 
 const MANIFEST: &str = ".manifest.json";
+const SIGNATURE: &str = ".manifest.json.minisig";
 const PROOF: &str = ".proof.json";
 /// The longest folder's name; file systems take 255 bytes.
 const LONGEST: usize = 200;
@@ -59,6 +60,14 @@ impl Address {
         self.file(MANIFEST)
     }
 
+    /// The manifest's signature, where `minisign` looks for it.
+    ///
+    /// # Errors
+    /// Never: every part of an address is escaped.
+    pub fn signature(&self) -> Result<Key, KeyError> {
+        self.file(SIGNATURE)
+    }
+
     /// # Errors
     /// Never: every part of an address is escaped.
     pub fn proof(&self) -> Result<Key, KeyError> {
@@ -66,7 +75,7 @@ impl Address {
     }
 }
 
-/// The manifest beside a payload or proof.
+/// The manifest beside a payload, signature or proof.
 pub(super) fn manifest_beside(key: &Key) -> Option<Key> {
     let (_, id) = role(key);
     key.sibling(&format!("{}{MANIFEST}", id?)).ok()
@@ -76,6 +85,7 @@ pub(super) fn manifest_beside(key: &Key) -> Option<Key> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Manifest,
+    Signature,
     Proof,
     Payload,
     /// Not one of our files.
@@ -90,6 +100,7 @@ pub(super) fn role(key: &Key) -> (Role, Option<ArchiveId>) {
     let role = match &id {
         Some(id) if deep => match &name[id.as_str().len()..] {
             MANIFEST => Role::Manifest,
+            SIGNATURE => Role::Signature,
             PROOF => Role::Proof,
             "" => Role::Foreign,
             _ => Role::Payload,
@@ -145,6 +156,7 @@ mod tests {
             assert_eq!(key.as_str().split('/').count(), 3, "{key}");
             assert_eq!(role(&key).0, Role::Payload);
             assert_eq!(role(&address.manifest().unwrap()).0, Role::Manifest);
+            assert_eq!(role(&address.signature().unwrap()).0, Role::Signature);
         }
         let longest = "/".repeat(crate::model::name::LONGEST_DATABASE);
         assert_eq!(escape(&longest).len(), LONGEST);

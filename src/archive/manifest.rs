@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Address;
-use crate::model::{ArchiveId, Census, Codec, Database, Facts, Part, Slug, Sum};
+use crate::model::{ArchiveId, Census, Codec, Database, DigestAt, Facts, Part, Slug, Sum};
+use crate::pipeline::KeyId;
 
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
@@ -38,10 +39,16 @@ pub struct Manifest {
     pub plain: Sum,
     pub compressed: Sum,
     pub stored: Sum,
+    /// Where `plain` was hashed; left out where that was here alone.
+    #[serde(default, skip_serializing_if = "DigestAt::is_sidecar")]
+    pub digest_at: DigestAt,
     /// Fingerprints of those who can decrypt; empty: not encrypted.
     pub recipients: Vec<String>,
     /// The payload's file name, in the manifest's own folder.
     pub payload: String,
+    /// Whose signature lies beside this since it was written; left out where nobody signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<KeyId>,
     pub facts: Facts,
     /// What the database itself had at the moment of its dump, if somebody looked: for drills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +93,8 @@ pub enum ManifestError {
     NoVersion,
     #[error("it names {0}, but lies elsewhere")]
     Misplaced(String),
+    #[error("it was changed in this moment")]
+    Changed,
 }
 
 impl Manifest {

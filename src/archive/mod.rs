@@ -10,6 +10,7 @@ mod manifest;
 mod meant;
 mod proof;
 mod read;
+mod signature;
 mod staging;
 mod sweep;
 
@@ -18,13 +19,14 @@ pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use meant::{Found, MeantError, find};
 pub use proof::{Check, Proof, Standing, record};
-pub use read::{Plain, check_deep, check_identities, check_stored, open_plain};
+pub use read::{Plain, check_deep, check_identities, check_payload, check_stored, open_plain};
+pub use signature::{rewrite, sign};
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;
 
 use crate::engine::Invalid;
 use crate::model::{ErrorKind, Explain, Sum};
-use crate::pipeline::{EncryptionError, PipelineError};
+use crate::pipeline::{EncryptionError, KeyId, PipelineError, SignatureFault};
 use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
 
@@ -55,6 +57,12 @@ pub enum ArchiveError {
     Dump { key: String, source: Invalid },
     #[error("what is in `{key}` is another dump than its manifest tells of")]
     Facts { key: String },
+    #[error("archive `{id}` is refused: {fault}")]
+    Signature { id: String, fault: SignatureFault },
+    #[error("archive `{0}` is signed already, by key {1}")]
+    Signed(String, KeyId),
+    #[error("archive `{0}` cannot be signed: there is no key")]
+    NoKey(String),
 }
 
 /// A sum as it stands in messages.
@@ -77,6 +85,7 @@ impl ArchiveError {
             | Self::Undecodable { .. }
             | Self::Dump { .. }
             | Self::Facts { .. }
+            | Self::Signature { .. }
             | Self::Store(StoreError::Missing { .. }) => true,
             Self::Pipeline(PipelineError::Encryption(error)) => of_key(error),
             _ => false,
@@ -90,6 +99,7 @@ impl Explain for ArchiveError {
             Self::Store(error) => error.kind(),
             Self::Pipeline(error) => error.kind(),
             Self::Transport(error) => error.kind(),
+            Self::NoKey(_) | Self::Signed(..) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -120,6 +130,8 @@ impl Explain for ArchiveError {
             | Self::Facts { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
+            Self::Signature { fault, .. } => fault.hint(),
+            Self::NoKey(_) => Some("it takes the setting `signing.key`".to_owned()),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{ArchiveError, Manifest, Shown};
+use super::{Archive, ArchiveError, Manifest, Shown};
 use crate::engine::Validator;
 use crate::model::Sum;
 use crate::pipeline::{self, Identities, PipelineError, Unchain};
@@ -19,11 +19,22 @@ pub struct Plain {
     plain: Sum,
 }
 
-/// Reads the stored bytes and compares them with the manifest.
+/// Looks at the manifest's signature, reads the stored bytes and compares them with the manifest.
 ///
 /// # Errors
-/// [`ArchiveError::Damaged`] if they differ; [`ArchiveError::Store`] if they cannot be read.
-pub fn check_stored(store: &dyn Store, manifest: &Manifest) -> Result<(), ArchiveError> {
+/// [`ArchiveError::Signature`] if the manifest may not be believed; [`ArchiveError::Damaged`] if they differ;
+/// [`ArchiveError::Store`] if they cannot be read.
+pub fn check_stored(archive: &Archive) -> Result<(), ArchiveError> {
+    archive.check_signature()?;
+    check_payload(archive)
+}
+
+/// As [`check_stored`], for who only wants to know whether an archive could be signed.
+///
+/// # Errors
+/// [`ArchiveError::Damaged`], [`ArchiveError::Store`].
+pub fn check_payload(archive: &Archive) -> Result<(), ArchiveError> {
+    let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
     let key = payload(manifest)?;
     compare(&key, "its payload", sum_of(store, &key)?, manifest.stored)
 }
@@ -35,13 +46,13 @@ pub fn check_stored(store: &dyn Store, manifest: &Manifest) -> Result<(), Archiv
 /// [`ArchiveError::Damaged`], [`ArchiveError::Undecodable`], [`ArchiveError::Dump`], [`ArchiveError::Facts`] if
 /// it is not the whole dump that was made; [`ArchiveError::Store`] and others if it cannot be looked at.
 pub fn check_deep(
-    store: &dyn Store,
-    manifest: &Manifest,
+    archive: &Archive,
     identities: &Identities,
     mut validator: Box<dyn Validator>,
 ) -> Result<(), ArchiveError> {
+    let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
     check_identities(manifest, identities)?;
-    check_stored(store, manifest)?;
+    check_stored(archive)?;
     let key = || manifest.payload.clone();
     let mut plain = open_plain(store, manifest, identities)?;
     let mut piece = vec![0; PIECE];

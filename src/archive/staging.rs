@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use super::{Address, ArchiveError, Manifest, read::sum_of};
+use super::{Address, ArchiveError, Manifest, read::sum_of, signature};
 use crate::archive::Shown;
 use crate::model::{Codec, Facts, Sum};
-use crate::pipeline::{Finished, Recipients};
+use crate::pipeline::{Finished, Recipients, Signing};
 use crate::store::{Claim, Key, Store, StoreError, Upload};
 use crate::transport::Exited;
 
@@ -81,17 +81,18 @@ impl Staging {
 }
 
 impl Sealed {
-    /// Makes the payload durable, reads it back, and writes the manifest: the commit point.
+    /// Makes the payload durable, reads it back, and writes the signature, if there is a key, and the manifest: the
+    /// commit point.
     ///
     /// # Errors
     /// [`ArchiveError::Damaged`] if the store gives back other bytes than it was given;
     /// [`ArchiveError::Store`] and the like if a step fails. Nothing is left visible then.
-    pub fn publish(self, manifest: Manifest) -> Result<Published, ArchiveError> {
+    pub fn publish(self, manifest: Manifest, signing: &Signing) -> Result<Published, ArchiveError> {
         let Self { staging: Staging { store, address, payload, claim }, upload, stored, .. } = self;
         let store = store.as_ref();
-        let manifest_key = address.manifest()?;
+        let (manifest_key, signature_key) = (address.manifest()?, address.signature()?);
         // Begun first: an unfinished manifest tells a later sweep whose payload lies there.
-        let unfinished = begin_manifest(store, &manifest_key, &manifest)?;
+        let unfinished = signature::begin(store, &manifest, signing)?;
         let committed = (|| {
             upload.commit()?;
             let found = sum_of(store, &payload)?;
@@ -100,11 +101,12 @@ impl Sealed {
                 let (found, expected) = (Shown(found), Shown(stored));
                 return Err(ArchiveError::Damaged { key, what, found, expected });
             }
-            Ok(unfinished.commit()?)
+            unfinished.commit()
         })();
         if let Err(error) = committed {
             // While a manifest may be there, so must be its payload.
             if gone(&store.delete(&manifest_key)) {
+                store.delete(&signature_key).ok();
                 store.delete(&payload).ok();
             }
             return Err(error);
@@ -117,17 +119,4 @@ impl Sealed {
 /// Whether an object is certainly not there any more.
 fn gone(deleted: &Result<(), StoreError>) -> bool {
     matches!(deleted, Ok(()) | Err(StoreError::Missing { .. }))
-}
-
-fn begin_manifest(
-    store: &dyn Store,
-    key: &Key,
-    manifest: &Manifest,
-) -> Result<Box<dyn Upload>, ArchiveError> {
-    let failed = |source| ArchiveError::Manifest { key: key.to_string(), source };
-    let text = manifest.write().map_err(failed)?;
-    let mut upload = store.create(key)?;
-    let written = upload.write_all(&text).and_then(|()| upload.flush());
-    written.map_err(|source| ArchiveError::Write { target: upload.target(), source })?;
-    Ok(upload)
 }

@@ -1,5 +1,5 @@
-//! Sweeping: removes what a crash left. Half-written files, and payloads whose manifest was about to
-//! be written beside them. Never a foreign file, never while somebody writes.
+//! Sweeping: removes what a crash left. Half-written files, and payloads and signatures whose manifest was
+//! about to be written beside them. Never a foreign file, never while somebody writes.
 //!
 //! A payload alone is not enough: its manifest may be on its way from another disk, or have been set
 //! aside by a person. Only an unfinished manifest shows that it was our own commit that broke off.
@@ -18,13 +18,13 @@ pub fn sweep(store: &dyn Store) -> Result<Vec<String>, ArchiveError> {
     Ok(store.sweep(&orphans)?)
 }
 
-/// Payloads whose manifest is unfinished and not there.
+/// Payloads and signatures whose manifest is unfinished and not there.
 fn orphans(unfinished: &[Key], objects: &[Object]) -> Vec<Key> {
     let committed: HashSet<&Key> = objects.iter().map(|object| &object.key).collect();
     let broken: HashSet<&Key> = unfinished.iter().filter(|key| !committed.contains(key)).collect();
     objects
         .iter()
-        .filter(|object| role(&object.key).0 == Role::Payload)
+        .filter(|object| matches!(role(&object.key).0, Role::Payload | Role::Signature))
         .filter(|object| manifest_beside(&object.key).is_some_and(|key| broken.contains(&key)))
         .map(|object| object.key.clone())
         .collect()

@@ -47,7 +47,7 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
     }
     findings.extend(doctor::renamed(&written.environment));
     findings.extend(doctor::way(&app.settings.docker, now));
-    let stores = survey::stores(&app.stores).await;
+    let stores = survey::stores(&app.stores, &app.signing).await;
     for finding in &stores {
         findings.extend(doctor::store(finding));
     }

@@ -104,7 +104,7 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     let unprotected = if sources.is_empty() { fleet.unprotected.clone() } else { Vec::new() };
     let (plans, problems) = choose(fleet, sources, context.rules.prefix.as_str(), printer)?;
     let now = Timestamp::now();
-    let stores = survey::stores(&app.stores).await;
+    let stores = survey::stores(&app.stores, &app.signing).await;
     let findings = survey::ask(&context, plans, &stores, now).await;
     if context.stop.asked() {
         return Ok(Err(Failure(ErrorKind::Interrupted)));

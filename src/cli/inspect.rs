@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::printer::Printer;
+use super::sign::words;
 use super::{CliError, Failure, Outcome, archives, find};
 use crate::app::App;
 use crate::archive::{Archive, Check, Standing};
@@ -37,6 +38,7 @@ struct ArchiveJson<'a> {
 struct ShowJson<'a> {
     manifest: &'a crate::archive::Manifest,
     proof: String,
+    signature: String,
     checks: &'a [Check],
     location: String,
     restore: Vec<String>,
@@ -119,6 +121,7 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         printer.data(&ShowJson {
             manifest: &archive.manifest,
             proof: archive.proof.standing().to_string(),
+            signature: words(&archive.signature),
             checks: archive.proof.checks(),
             location,
             restore: steps.into_iter().map(|step| step.line).collect(),
@@ -145,8 +148,10 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         ("finished", manifest.finished_at.to_string()),
         ("plain", sums(manifest.plain)),
         ("stored", sums(manifest.stored)),
+        ("hashed at", manifest.digest_at.to_string()),
         ("codec", manifest.codec.to_string()),
         ("encrypted", encrypted),
+        ("signed", words(&archive.signature)),
         ("facts", manifest.facts.to_string()),
         ("proof", archive.proof.standing().to_string()),
         ("location", location),

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::printer::Printer;
 use super::{CliError, Outcome};
 use crate::model::{ErrorKind, Explain};
-use crate::pipeline::{self, EncryptionError, Identities};
+use crate::pipeline::{self, EncryptionError, Identities, SigningError};
 use crate::settings::{SecretSource, Settings};
 
 /// An identity file has some hundred bytes; whoever names a dump by mistake is told at once.
@@ -26,13 +26,16 @@ pub(super) enum KeyError {
     Identity(PathBuf, #[source] EncryptionError),
     #[error("setting `encryption.identity` cannot be used")]
     Setting(#[source] EncryptionError),
-    #[error("cannot write identity file `{}`", .0.display())]
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error("cannot write key file `{}`", .0.display())]
     Write(PathBuf, #[source] io::Error),
 }
 
 impl Explain for KeyError {
     fn kind(&self) -> ErrorKind {
         match self {
+            Self::Signing(_) => ErrorKind::Failed,
             Self::Write(_, error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 ErrorKind::Failed
             }
@@ -89,7 +92,7 @@ pub(super) fn generate(printer: &Printer, output: Option<&Path>) -> Outcome {
 }
 
 /// Writes a new file, durably: from now on archives may depend on it.
-fn write(path: &Path, text: &[u8]) -> Result<(), CliError> {
+pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), CliError> {
     let failed = |error| KeyError::Write(path.to_owned(), error);
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;

@@ -19,6 +19,7 @@ mod progress;
 mod restore;
 mod restore_plan;
 mod run;
+mod sign;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -93,6 +94,11 @@ enum Command {
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
     },
+    /// Sign archives from before manifests were signed, once their stored bytes are verified
+    Sign {
+        /// Archives, as `show` takes them [default: all that have no signature]
+        archives: Vec<String>,
+    },
     /// Write an archive's plain dump to standard output
     Cat {
         /// An archive's id, or SOURCE@latest, or SOURCE@2026-11-20T03:00 (UTC, the newest until then);
@@ -147,8 +153,11 @@ enum Command {
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
     },
-    /// Make a key pair for encryption and print it as an identity file
+    /// Make a key pair for encryption and print it as an identity file, or one for signatures
     Keygen {
+        /// A pair for signatures, as minisign makes it: FILE, and beside it the public key in `.pub`
+        #[arg(long, requires = "output")]
+        signing: bool,
         /// Write a new file that only its owner can read, and print nothing but the public key
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
@@ -308,6 +317,7 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
                 _ => verify::run(&app, printer, stop, identities, &archives, level).await,
             }
         }
+        Some(Command::Sign { archives }) => sign::run(&open()?, printer, stop, &archives).await,
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;
             let identities = keys::read(&app.settings, &identities)?;
@@ -324,14 +334,17 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let identities = keys::read(&app.settings, &identities)?;
             drill::run(&app, printer, stop, identities, &archives, image.as_deref()).await
         }
-        Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
-        Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,
+        Some(Command::Keygen { signing: true, output: Some(output) }) => {
+            sign::generate(printer, &output)
+        }
+        Some(Command::Keygen { output, .. }) => keys::generate(printer, output.as_deref()),
+        Some(Command::Aside { arguments }) => aside::run(printer, arguments, &stop).await,
     }
 }
 
 /// Reads the catalogue and says which manifests it could not read.
 fn archives(app: &App, printer: &Printer) -> Result<Catalogue, CliError> {
-    let catalogue = catalogue_of_all(&app.stores)?;
+    let catalogue = catalogue_of_all(&app.stores, &app.signing)?;
     for error in &catalogue.unreadable {
         printer.error(error);
     }

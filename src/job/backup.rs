@@ -10,6 +10,7 @@ use prove::Pending;
 pub use report::Report;
 
 use super::drill::{self, Listener, Live};
+use super::echo;
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
@@ -111,8 +112,9 @@ async fn begin<'a>(
     let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
     let (recipients, identities) = match plan.verify {
         Level::Stored => (recipients, Identities::default()),
-        Level::Deep | Level::Drill => recipients.with_witness(),
+        Level::Deep | Level::Drill => recipients.for_the_moment(),
     };
+    context.check_signing()?;
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store(plan);
@@ -124,6 +126,7 @@ async fn begin<'a>(
     let session =
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
+    echo::try_out(plan.digest_at, &session, &plan.workload.name).await?;
     let host = context.docker.host_name().await;
     let live = None;
     let run = Run {
@@ -262,7 +265,8 @@ impl Run<'_> {
             manifest.census = listener.census(&sealed.facts, plan).await;
         }
         let (stored, plain) = (sealed.stored, sealed.plain);
-        let published = blocking(move || sealed.publish(manifest)).await?;
+        let signing = context.signing.clone();
+        let published = blocking(move || sealed.publish(manifest, &signing)).await?;
         let Address { source, id, .. } = address;
         (context.watcher)(&Event::ArchivePublished { source, part, id, plain, stored });
         Ok(published.manifest)
@@ -278,7 +282,9 @@ impl Run<'_> {
         listener: Option<&mut Listener<'_>>,
     ) -> Result<Sealed, JobError> {
         let line = Line::start(chain);
-        let mut process = match self.session.transport.start(&dump.command, Input::Closed).await {
+        let (at, session) = (self.plan.digest_at, &self.session);
+        let command = echo::wrap(at, session, &dump.command);
+        let mut process = match session.transport.start(&command, Input::Closed).await {
             Ok(process) => process,
             Err(error) => {
                 line.abort().await;
@@ -300,7 +306,11 @@ impl Run<'_> {
                 line.abort().await;
                 Err(advised(self.session.engine, error))
             }
-            Ok(exited) => Ok(staging.seal(line.finish().await?, exited)?),
+            Ok(mut exited) => {
+                let finished = line.finish().await?;
+                echo::compare(at, &mut exited, finished.plain().sha256)?;
+                Ok(staging.seal(finished, exited)?)
+            }
         }
     }
 
@@ -372,8 +382,10 @@ impl Run<'_> {
             plain: sealed.plain,
             compressed: sealed.compressed,
             stored: sealed.stored,
+            digest_at: plan.digest_at,
             recipients: self.recipients.fingerprints(),
             payload,
+            signer: self.context.signing.signer(),
             facts: sealed.facts.clone(),
             census: None,
             database: self.properties(&address.part).cloned(),

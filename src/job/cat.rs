@@ -51,7 +51,7 @@ pub(super) fn read(archive: Archive, identities: Identities) -> Plain {
     let reading = blocking(move || -> Result<(), ArchiveError> {
         let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
         archive::check_identities(manifest, &identities)?;
-        archive::check_stored(store, manifest)?;
+        archive::check_stored(&archive)?;
         let mut plain = archive::open_plain(store, manifest, &identities)?;
         loop {
             let mut piece = vec![0; PIECE];

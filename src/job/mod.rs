@@ -7,18 +7,21 @@ pub mod backup;
 pub mod cat;
 pub mod doctor;
 pub mod drill;
+pub mod echo;
 pub mod hold;
 mod hook;
 mod load;
 pub mod recipe;
 pub mod restore;
 mod session;
+pub mod sign;
 pub mod survey;
 pub mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use echo::EchoError;
 pub use hold::Left;
 use restore::RestoreError;
 
@@ -31,7 +34,7 @@ use crate::model::{
     ArchiveId, DatabaseName, Difference, ErrorKind, Explain, Hold, Part, Place, Plan, Problem,
     Slug, Sum, TableRows, Workload,
 };
-use crate::pipeline::{Identities, PipelineError};
+use crate::pipeline::{Identities, PipelineError, Signing};
 use crate::settings::{DockerSettings, DrillSettings};
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
@@ -55,6 +58,8 @@ pub struct Context {
     pub drill: DrillSettings,
     /// What encrypted archives are read with.
     pub identities: Identities,
+    /// What manifests are signed with, and whose signatures are trusted.
+    pub signing: Signing,
     pub stop: Stop,
     /// Told what happens, from any thread.
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,
@@ -77,6 +82,14 @@ impl Context {
     /// The engine with this name, as a plan or a manifest says it.
     fn engine(&self, name: &str) -> Result<&'static dyn Engine, JobError> {
         self.rules.engine(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
+    }
+
+    /// What is not signed is refused: so it is not made either.
+    fn check_signing(&self) -> Result<(), JobError> {
+        match self.signing.demands() && self.signing.signer().is_none() {
+            true => Err(JobError::Unsignable),
+            false => Ok(()),
+        }
     }
 
     /// The store of a plan.
@@ -163,6 +176,8 @@ pub enum JobError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Restore(#[from] Box<RestoreError>),
+    #[error(transparent)]
+    Echo(#[from] EchoError),
     #[error("{cause}; and cleaning up behind it failed")]
     LeftBehind { cause: Box<JobError>, source: TransportError },
     #[error(transparent)]
@@ -221,6 +236,10 @@ pub enum JobError {
     StillHeld { container: String, hold: Hold, source: Box<DockerError> },
     #[error("the hook {when} the backup failed: {source}")]
     Hook { when: &'static str, source: TransportError },
+    #[error(
+        "`signing.public_keys` demands signed archives, and there is no `signing.key` to sign them with"
+    )]
+    Unsignable,
     #[error("cannot write the dump out")]
     Output(#[source] std::io::Error),
     #[error("it was not begun or not finished: {0}")]
@@ -313,6 +332,7 @@ impl Explain for JobError {
             Self::Transport(error) => error.retry(),
             Self::Archive(error) => error.retry(),
             Self::Pipeline(error) => error.retry(),
+            Self::Echo(error) => error.retry(),
             Self::Hook { source, .. } => source.retry(),
             Self::LeftBehind { cause, .. } => cause.retry(),
             _ => false,
@@ -327,6 +347,7 @@ impl Explain for JobError {
             Self::Pipeline(error) => error.hint(),
             Self::Archive(error) => error.hint(),
             Self::Restore(error) => error.hint(),
+            Self::Echo(error) => error.hint(),
             Self::LeftBehind { source, .. } | Self::Hook { source, .. } => source.hint(),
             Self::NoDatabase { found, .. } => {
                 let found: Vec<&str> = found.iter().map(DatabaseName::as_str).collect();

@@ -2,10 +2,11 @@
 //! those that Ringbolt runs itself, written for a shell.
 
 use super::JobError;
-use crate::archive::{Archive, Manifest};
+use crate::archive::{Archive, ArchiveError, Manifest};
 use crate::engine::{Access, Destination, EngineError};
 use crate::labels::Rules;
 use crate::model::{Codec, Command, Database, Part, SecretRef, Value};
+use crate::pipeline::Signature;
 
 /// The variable that names an identity file. A path of ours would be a guess, and one written into the
 /// line would be typed as it is.
@@ -46,6 +47,18 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             line: format!("echo {} | sha256sum --check", quoted(&sum)),
         },
     ];
+    let checked_with = match &archive.signature {
+        Signature::By(key) => Some(format!("-P {key}")),
+        Signature::Unchecked(_) => Some("-p KEY.pub".to_owned()),
+        Signature::Unsigned | Signature::Refused(_) => None,
+    };
+    if let Some(key) = checked_with {
+        let manifest = manifest.address().manifest().map_err(ArchiveError::from)?;
+        steps.push(Step {
+            about: "Check the signature of the manifest, which says how many bytes and which digest",
+            line: format!("minisign -V -m {} {key}", quoted(manifest.as_str())),
+        });
+    }
     if manifest.encrypted() {
         steps.push(Step {
             about: "Have an identity: this says so unless the variable names its file, by its whole path",

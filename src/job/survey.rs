@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 
+use super::echo;
 use super::hold;
 use super::session;
 use super::{Context, JobError, blocking};
@@ -13,7 +14,7 @@ use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue};
 use crate::engine::Access;
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
-use crate::pipeline::{PipelineError, Recipients};
+use crate::pipeline::{PipelineError, Recipients, Signing};
 use crate::retention::{self, Candidate, Decision, State};
 use crate::store::{Probe, Store, Stores};
 use crate::transport::Limits;
@@ -93,11 +94,13 @@ pub async fn ask(
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
     Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    context.check_signing()?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
     let engine = context.engine(plan.engine)?;
     let session =
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
+    echo::try_out(plan.digest_at, &session, &plan.workload.name).await?;
     let databases = session.databases(&Access::of(plan), &plan.databases);
     let server = session.server;
     let found: Vec<_> = server.databases.iter().map(|found| found.name.clone()).collect();
@@ -115,13 +118,13 @@ async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
 }
 
 /// Finds out of every store whether it could be written, and what it holds.
-pub async fn stores(stores: &Stores) -> Vec<StoreFinding> {
+pub async fn stores(stores: &Stores, signing: &Signing) -> Vec<StoreFinding> {
     let mut findings = Vec::new();
     for store in stores.values() {
-        let own = store.clone();
+        let (own, signing) = (store.clone(), signing.clone());
         let tried = blocking(move || -> Result<_, ArchiveError> {
             let probe = own.probe()?;
-            let read = if own.is_new() { None } else { Some(catalogue(&own)?) };
+            let read = if own.is_new() { None } else { Some(catalogue(&own, &signing)?) };
             Ok((probe, read))
         });
         let (probed, catalogue) = match tried.await {

@@ -13,9 +13,7 @@ use crate::pipeline::Identities;
 /// says nothing about the archive.
 pub async fn stored(archive: &Archive) -> Result<(Proof, Result<(), ArchiveError>), JobError> {
     let own = archive.clone();
-    let found = blocking(move || {
-        Ok::<_, JobError>(archive::check_stored(own.store.as_ref(), &own.manifest))
-    });
+    let found = blocking(move || Ok::<_, JobError>(archive::check_stored(&own)));
     record(archive, Level::Stored, found.await?).await
 }
 
@@ -44,11 +42,7 @@ async fn check_deep(
     let engine = rules.engine(&manifest.engine).ok_or_else(unknown)?;
     let validator = engine.validator(&manifest.part, &manifest.format);
     let identities = identities.clone();
-    blocking(move || {
-        let (store, manifest) = (own.store.as_ref(), &own.manifest);
-        Ok::<_, JobError>(archive::check_deep(store, manifest, &identities, validator))
-    })
-    .await
+    blocking(move || Ok::<_, JobError>(archive::check_deep(&own, &identities, validator))).await
 }
 
 async fn record(

@@ -7,6 +7,7 @@
 
 mod alias;
 pub mod dialect;
+mod digest_row;
 mod fixed;
 pub mod migrate;
 mod order;

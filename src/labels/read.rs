@@ -11,8 +11,8 @@ use super::table::Label;
 use super::values::{Encrypt, EngineChoice};
 use super::{Rules, alias};
 use crate::model::{
-    Codec, Databases, Hold, Hooks, Keep, Level, Patterns, Priority, Problem, Schedule, SecretRef,
-    Slug, Workload, nearest,
+    Codec, Databases, DigestAt, Hold, Hooks, Keep, Level, Patterns, Priority, Problem, Schedule,
+    SecretRef, Slug, Workload, nearest,
 };
 use crate::settings::Policy;
 
@@ -32,6 +32,7 @@ pub(super) struct Draft {
     pub(super) patterns: Patterns,
     pub(super) format: Option<String>,
     pub(super) codec: Option<Codec>,
+    pub(super) digest_at: Option<DigestAt>,
     pub(super) encrypt: Option<Encrypt>,
     pub(super) verify: Option<Level>,
     pub(super) checksums: Option<bool>,

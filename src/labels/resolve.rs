@@ -191,6 +191,7 @@ fn plan(
         patterns: draft.patterns,
         format,
         codec: draft.codec.unwrap_or(Codec::Zstd(3)),
+        digest_at: draft.digest_at.unwrap_or_default(),
         recipients,
         verify,
         checksums: draft.checksums.unwrap_or(false),

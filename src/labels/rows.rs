@@ -1,5 +1,6 @@
 //! The label table. How a value is read is in `values.rs`; what becomes of it, in `resolve.rs`.
 
+use super::digest_row;
 use super::table::{Label, ROW, Shape};
 use super::{proof_rows, values};
 use crate::retention;
@@ -282,6 +283,7 @@ pub static LABELS: &[Label] = &[
         },
         ..ROW
     },
+    digest_row::DIGEST_AT,
     Label {
         key: "encrypt",
         expects: "`true`, `false`, or a comma list of the operator's recipient groups",

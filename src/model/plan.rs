@@ -28,6 +28,8 @@ pub struct Plan {
     /// One of the engine's formats.
     pub format: &'static str,
     pub codec: Codec,
+    /// Where dumps are hashed.
+    pub digest_at: DigestAt,
     /// Public keys that can decrypt the archives; empty: they are not encrypted.
     pub recipients: Vec<String>,
     /// How much is proven of every archive when it is written.
@@ -183,6 +185,43 @@ impl fmt::Display for Codec {
             Self::Gzip(level) => write!(f, "gzip:{level}"),
             Self::None => f.write_str("none"),
         }
+    }
+}
+
+/// Where a dump is hashed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DigestAt {
+    /// Where it arrives.
+    #[default]
+    Sidecar,
+    /// Where it is made, too; the two are compared.
+    Both,
+}
+
+impl DigestAt {
+    pub const ALL: [Self; 2] = [Self::Sidecar, Self::Both];
+
+    pub fn is_sidecar(&self) -> bool {
+        *self == Self::Sidecar
+    }
+}
+
+impl fmt::Display for DigestAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sidecar => "sidecar",
+            Self::Both => "both",
+        })
+    }
+}
+
+impl FromStr for DigestAt {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|place| place.to_string() == text);
+        found.ok_or("it is neither")
     }
 }
 

@@ -32,14 +32,19 @@ impl Hasher {
 
 /// Hashes what is written through it.
 #[derive(Debug)]
-pub(super) struct Summed<T> {
+pub struct Summed<T> {
     pub(super) inner: T,
     pub(super) hasher: Hasher,
 }
 
 impl<T> Summed<T> {
-    pub(super) fn new(inner: T) -> Self {
+    pub fn new(inner: T) -> Self {
         Self { inner, hasher: Hasher::default() }
+    }
+
+    /// The sum of what has passed so far.
+    pub fn sum(&self) -> Sum {
+        self.hasher.clone().sum()
     }
 }
 

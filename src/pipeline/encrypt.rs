@@ -26,7 +26,7 @@ const BUFFER: usize = 128 * 1024;
 pub struct Recipients {
     keys: Vec<PublicKey>,
     /// The public half of a key that is forgotten with this process. No manifest names it.
-    witness: Option<PublicKey>,
+    momentary: Option<PublicKey>,
 }
 
 /// Secret keys to decrypt with. They are shared, so that a clone copies no secret.
@@ -51,7 +51,7 @@ struct Pair {
     public: PublicKey,
     secret: Box<dyn age::Identity + Send + Sync>,
     /// A key of the moment: manifests do not name it, so only the archive itself can tell.
-    is_witness: bool,
+    is_momentary: bool,
 }
 
 /// Keys that cannot be used, and archives that these keys do not open. No message holds more of a
@@ -150,15 +150,15 @@ impl Recipients {
     /// These and a key of the moment, by which who encrypts can read back what was stored. It is in
     /// memory alone and gone with the identities that are returned: the host still keeps no key.
     #[must_use]
-    pub fn with_witness(self) -> (Self, Identities) {
+    pub fn for_the_moment(self) -> (Self, Identities) {
         if self.is_empty() {
             return (self, Identities::default());
         }
         let secret = age::x25519::Identity::generate();
         let public = PublicKey::Native(secret.to_public());
-        let witness = Some(public.clone());
-        let pair = Pair { public, secret: Box::new(secret), is_witness: true };
-        (Self { witness, ..self }, Identities(vec![Arc::new(pair)]))
+        let momentary = Some(public.clone());
+        let pair = Pair { public, secret: Box::new(secret), is_momentary: true };
+        (Self { momentary, ..self }, Identities(vec![Arc::new(pair)]))
     }
 
     /// What manifests say of them (`spec/archive/FORMAT.md`): an age key as it is, for it is short
@@ -244,7 +244,7 @@ impl Identities {
             let secret: age::x25519::Identity =
                 line.parse().map_err(|_| EncryptionError::Identity(at + 1))?;
             let public = PublicKey::Native(secret.to_public());
-            pairs.push(Arc::new(Pair { public, secret: Box::new(secret), is_witness: false }));
+            pairs.push(Arc::new(Pair { public, secret: Box::new(secret), is_momentary: false }));
         }
         match pairs.is_empty() {
             true => Err(EncryptionError::NoIdentityInside),
@@ -274,8 +274,9 @@ impl Identities {
     /// # Errors
     /// [`EncryptionError::NoIdentity`], [`EncryptionError::WrongIdentity`].
     pub fn check(&self, fingerprints: &[String]) -> Result<(), EncryptionError> {
-        let fits =
-            |pair: &Arc<Pair>| pair.is_witness || fingerprints.contains(&pair.public.fingerprint());
+        let fits = |pair: &Arc<Pair>| {
+            pair.is_momentary || fingerprints.contains(&pair.public.fingerprint())
+        };
         match (fingerprints, &self.0[..]) {
             ([], _) => Ok(()),
             (_, []) => Err(EncryptionError::NoIdentity(fingerprints.to_vec())),
@@ -302,7 +303,7 @@ impl Pair {
         let public = age::ssh::Recipient::try_from(secret.clone())
             .map_err(|_| EncryptionError::SshIdentity("its public half is not readable"))?;
         let public = PublicKey::Ssh(public);
-        Ok(Self { public, secret: Box::new(secret), is_witness: false })
+        Ok(Self { public, secret: Box::new(secret), is_momentary: false })
     }
 }
 
@@ -341,7 +342,7 @@ impl<W: Write> Encrypter<W> {
         if recipients.is_empty() {
             return Ok(Self::None(writer));
         }
-        let keys = recipients.keys.iter().chain(&recipients.witness).map(PublicKey::wrapping);
+        let keys = recipients.keys.iter().chain(&recipients.momentary).map(PublicKey::wrapping);
         let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other)?;
         Ok(Self::Age(Box::new(Summed::new(encryptor.wrap_output(writer)?))))
     }

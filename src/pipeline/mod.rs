@@ -9,12 +9,17 @@ mod compress;
 mod digest;
 mod encrypt;
 mod line;
+mod signature;
 mod unchain;
 
 pub use chain::{Chain, Finished};
-pub use digest::{digest, sum};
+pub use digest::{Summed, digest, sum};
 pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
 pub use line::Line;
+pub use signature::{
+    KeyId, PublicKey, Signature, SignatureFault, Signing, SigningError, SigningPair,
+    generate_signing,
+};
 pub use unchain::Unchain;
 
 use crate::engine::Invalid;

@@ -11,6 +11,7 @@ mod engines;
 mod given;
 mod rows;
 mod schema;
+mod signing_rows;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,7 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
     pub drill: DrillSettings,
+    pub signing: SigningSettings,
     pub secrets: SecretSettings,
     /// Where Ringbolt remembers what it may forget: never a thing that a restore needs.
     pub data_dir: PathBuf,
@@ -132,6 +134,14 @@ pub struct EncryptionSettings {
     pub identity: Option<SecretSource>,
 }
 
+/// Keys of minisign.
+#[derive(Debug, Clone, Default)]
+pub struct SigningSettings {
+    pub key: Option<SecretSource>,
+    /// Of these one must have signed; empty: nobody must.
+    pub public_keys: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSettings {
     /// Where `secret:NAME` is looked up.
@@ -196,6 +206,7 @@ impl Default for Settings {
             alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
             drill: DrillSettings::default(),
+            signing: SigningSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
             data_dir: "/var/lib/ringbolt".into(),
             history: HistorySettings { keep: Duration::from_hours(365 * 24) },

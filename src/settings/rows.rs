@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::given::Given;
 use super::table::{Reader, Setting, Shape};
-use super::{Settings, docker_rows, drill_rows};
+use super::{Settings, docker_rows, drill_rows, signing_rows};
 use crate::model::{Slug, units};
 
 /// What most rows have in common.
@@ -247,6 +247,8 @@ pub(super) const ROWS: &[Setting] = &[
         reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),
         ..ROW
     },
+    signing_rows::KEY,
+    signing_rows::PUBLIC_KEYS,
     Setting {
         key: "labels.prefix",
         expects: "letters, digits, `.`, `_`, `-`; at most 128",

@@ -14,6 +14,7 @@ use super::words::Memory;
 use crate::archive::{Archive, ArchiveError, catalogue_of_all};
 use crate::history::{self, Adopted, Alarm, History, HistoryError, Opened};
 use crate::model::{ErrorKind, Explain, Outcome, Part, Slug, Trigger};
+use crate::pipeline::Signing;
 use crate::store::Stores;
 
 /// How far back the book looks to find out how a source's last run ended.
@@ -145,7 +146,7 @@ impl Book {
 /// another closely, and globals never come alone.
 fn adopted(stores: &Stores) -> (Vec<Adopted>, Vec<ArchiveError>) {
     const ONE_RUN: SignedDuration = SignedDuration::from_mins(1);
-    let catalogue = match catalogue_of_all(stores) {
+    let catalogue = match catalogue_of_all(stores, &Signing::default()) {
         Ok(catalogue) => catalogue,
         Err(error) => return (Vec::new(), vec![error]),
     };

@@ -233,6 +233,25 @@ impl Exited {
         }
     }
 
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// Takes the last line that begins with a mark out of what the program said. Returns what is behind
+    /// the mark.
+    pub fn take_line(&mut self, mark: &str) -> Option<String> {
+        let mark = format!("\n{mark}");
+        let line = self.stderr.split_off(self.stderr.rfind(&mark)?);
+        let line = &line[mark.len()..];
+        let (line, more) = line.split_once('\n').unwrap_or((line, ""));
+        self.stderr.push_str(more);
+        Some(line.trim().to_owned())
+    }
+
     /// What the program said while it succeeded: its warnings.
     pub fn stderr(&self) -> &str {
         self.stderr.trim()

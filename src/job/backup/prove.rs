@@ -8,6 +8,7 @@ use super::super::{Event, JobError, blocking, now, verify};
 use super::{Report, Run};
 use crate::archive::{self, Archive, Check, Manifest, Proof};
 use crate::model::{Level, chain};
+use crate::pipeline::Signature;
 
 /// An archive whose drill goes on.
 pub(super) struct Pending<'a> {
@@ -24,7 +25,9 @@ impl Run<'_> {
         listener: Option<Listener<'a>>,
     ) -> Option<Pending<'a>> {
         let store = self.context.store(self.plan);
-        let mut archive = Archive { manifest, proof: Proof::default(), store };
+        // Its signature, if there is one, was made just now: nobody has to judge it.
+        let mut archive =
+            Archive { manifest, proof: Proof::default(), signature: Signature::Unsigned, store };
         // Publishing has read every stored byte back.
         self.note(report, &mut archive, Level::Stored, None).await;
         if self.plan.verify >= Level::Deep {

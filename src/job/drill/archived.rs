@@ -36,6 +36,7 @@ pub async fn run(
         return Err(JobError::Undrillable("globals".to_owned()));
     };
     archive::check_identities(manifest, &context.identities)?;
+    archive.check_signature()?;
     let engine = context.engine(&manifest.engine)?;
     let limits = super::limits(context, None);
     let password: Option<SecretRef> =

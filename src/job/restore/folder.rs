@@ -87,11 +87,10 @@ impl Folder {
     }
 
     fn write(self, watcher: Watcher, stop: &Stop) -> Result<Written, JobError> {
-        let manifest = &self.archive.manifest;
         let path = &self.will.path;
         let name = named(path)?;
         let staged = staged_name(&name, LONGEST, random());
-        archive::check_stored(self.archive.store.as_ref(), manifest)?;
+        archive::check_stored(&self.archive)?;
         if let Some(folder) = path.parent() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|source| file("make", folder, source))?;

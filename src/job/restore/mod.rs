@@ -91,6 +91,7 @@ pub async fn prepare(
     let (id, container) = (manifest.id.clone(), workload.name.clone());
     // Before anything is asked: without the right key, nothing could come of it.
     archive::check_identities(manifest, &context.identities)?;
+    archive.check_signature()?;
     let target = labels::target(&context.rules, workload)
         .map_err(|problems| JobError::Target { container: container.clone(), problems })?;
     let card = target.engine.card();
