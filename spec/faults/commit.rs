@@ -101,6 +101,7 @@ fn killed_at_every_step_nothing_half_done_is_seen() {
 /// The steps of a signature: what is signed is whole or not there, too.
 #[test]
 fn killed_while_it_signs_nothing_half_done_is_seen() {
+    const EIO: i32 = 5;
     let mut world = World::new();
     world.postgres("db", &[("enable", "true")], &[]);
     let key = world.folder.join("own.key");
@@ -135,7 +136,6 @@ fn killed_while_it_signs_nothing_half_done_is_seen() {
     }
     assert!(killed > 8, "{killed}");
     // And where the disk fails instead, the run fails, and nothing is left of it.
-    const EIO: i32 = 5;
     for at in first + 1..last + 4 {
         let (ran, steps) = backup_broken(&world, at, Some(EIO));
         ran.expect(1).says("store `local`");
