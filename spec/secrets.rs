@@ -71,7 +71,11 @@ fn look_while_it_runs(server: &Server, mut child: Child, planted: &[String]) -> 
 fn no_secret_is_seen_anywhere() {
     let world = World::new();
     let (recipient, identity) = pair();
-    let planted = planted(&identity);
+    let mut planted = planted(&identity);
+    let signing = world.folder.join("signing.key");
+    world.ringbolt(&["keygen", "--signing", "-o", &signing.display().to_string()]).expect(0);
+    let signing = std::fs::read_to_string(signing).unwrap();
+    planted.push(signing.lines().nth(1).unwrap().to_owned());
     let slow = world.folder.join("pg_dump");
     let script = "#!/bin/sh\ncase \"$1\" in --version) ;; *) touch /tmp/began\n\
         while [ ! -e /tmp/go ]; do sleep 0.1; done ;; esac\nexec /usr/lib/postgresql/15/bin/pg_dump \"$@\"\n";
@@ -106,6 +110,7 @@ fn no_secret_is_seen_anywhere() {
         command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         command.env("RINGBOLT_SECRETS__DIRECTORY", &world.folder);
         command.env("RINGBOLT_ENCRYPTION__RECIPIENTS", &recipient);
+        command.env("RINGBOLT_SIGNING__KEY", &signing);
         command.env("RINGBOLT_ENCRYPTION__IDENTITY", &identity);
         command.env("RINGBOLT_LABELS__POLICY__LITERAL_PASSWORDS", "true");
         command

@@ -104,6 +104,7 @@ fn killed_at_every_step_nothing_half_done_is_seen() {
 /// The steps of a signature: what is signed is whole or not there, too.
 #[test]
 fn killed_while_it_signs_nothing_half_done_is_seen() {
+    const EIO: i32 = 5;
     let mut world = World::new();
     world.postgres("db", &[("enable", "true")], &[]);
     let key = world.folder.join("own.key");
