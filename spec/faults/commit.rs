@@ -245,7 +245,10 @@ fn rotten_bytes_are_found_and_never_handed_out() {
         );
     }
     let latest = format!("{}@latest", server.source());
-    world.ringbolt(&["show", &latest]).expect(2).says("no archive is named");
+    world
+        .ringbolt(&["show", &latest])
+        .expect(2)
+        .says("which is broken, and there is none before it");
     std::fs::write(&path, &whole).unwrap();
     world.ringbolt(&["verify", &id]).expect(0);
     world.ringbolt(&["show", &latest]).expect(0);
