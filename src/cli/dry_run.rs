@@ -13,7 +13,7 @@ use super::{Failure, Outcome};
 use crate::app::App;
 use crate::job::survey::{self, Finding, StoreFinding};
 use crate::model::units::{Bytes, exact, span};
-use crate::model::{Databases, ErrorKind, Explain, Plan, Problem, chain};
+use crate::model::{Databases, ErrorKind, Explain, Level, Plan, Problem, chain};
 use crate::retention;
 use crate::schedule;
 use crate::transport::Stop;
@@ -71,6 +71,8 @@ struct SourceJson {
     codec: String,
     encrypted: bool,
     recipients: usize,
+    /// How much is proven of an archive when it is written.
+    verify: Level,
     schedules: Vec<ScheduleJson>,
     timezone: String,
     next_runs: Vec<String>,
@@ -224,6 +226,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
         codec: plan.codec.to_string(),
         encrypted: !plan.recipients.is_empty(),
         recipients: plan.recipients.len(),
+        verify: plan.verify,
         schedules: plan
             .schedules
             .iter()
@@ -312,7 +315,11 @@ fn row(source: &SourceJson) -> [String; 7] {
         format!("{} {}", source.engine, version.unwrap_or("FAILED")),
         source.databases.join(", "),
         source.store.clone(),
-        format!("{}, {sealed}", source.codec),
+        match source.verify {
+            Level::Stored => format!("{}, {sealed}", source.codec),
+            Level::Deep => format!("{}, {sealed}, read back", source.codec),
+            Level::Drill => format!("{}, {sealed}, drilled", source.codec),
+        },
         runs(source),
         source.keep.clone(),
     ]
