@@ -51,18 +51,59 @@ fn a_drill_that_falls_behind_reads_the_rest_from_the_archive() {
     }
 }
 
-#[test]
-fn an_extension_and_an_image_of_one_s_own_are_drilled() {
-    let world = World::new();
+/// Builds an image of a world's own; who makes it removes it.
+fn image(world: &World, file: &str) -> String {
     let image = format!("ringbolt-spec/{}", world.prefix);
-    let file = "FROM ringbolt-spec/postgres:15\n\
-        RUN cd \"$(pg_config --sharedir 2>/dev/null || echo /usr/share/postgresql/15)/extension\" \
-        && printf \"default_version = '1'\\nrelocatable = true\\n\" >knots.control \
-        && printf 'CREATE FUNCTION knots(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$SELECT $1 * 2$$;\\n' >knots--1.sql\n";
     let label = format!("org.ringbolt.spec={}", world.prefix);
     let mut build = std::process::Command::new("docker");
     build.args(["build", "--quiet", "--tag", &image, "--label", &label, "-"]);
     Ran::with_input(&mut build, file.as_bytes()).expect(0);
+    image
+}
+
+/// An image that writes where none should, and a server that is configured by a file from outside.
+#[test]
+fn what_a_workload_is_started_with_its_stage_is_started_with() {
+    let world = World::new();
+    let file = "FROM ringbolt-spec/postgres:15\n\
+        ENTRYPOINT [\"sh\", \"-c\", \"touch /opt/started && exec docker-entrypoint.sh \\\"$@\\\"\", \"sh\"]\n\
+        CMD [\"postgres\"]\n";
+    let image = image(&world, file);
+    let settings = world.folder.join("server.conf");
+    let data = "/var/lib/postgresql/data";
+    let text = format!(
+        "data_directory = '{data}'\nhba_file = '{data}/pg_hba.conf'\nident_file = '{data}/pg_ident.conf'\n\
+         max_connections = 17\n"
+    );
+    std::fs::write(&settings, text).unwrap();
+    let mount = format!("{}:/etc/server.conf", settings.display());
+    let always = ["--env", "POSTGRES_PASSWORD=s3cret-pass", "--env", "POSTGRES_USER=keeper"];
+    let options = [&always[..], &["--volume", &mount]].concat();
+    let labels = [("enable", "true"), ("engine", "postgres"), ("verify", "drill")];
+    let arguments = ["postgres", "-c", "config_file=/etc/server.conf"];
+    let server = world.start(&image, "db", &labels, &options, &arguments);
+    wait_for("PostgreSQL", || {
+        let ready = ["exec", &server.name, "pg_isready", "--quiet", "--host=127.0.0.1"];
+        docker(&ready).code == Some(0)
+    });
+    assert_eq!(server.sql("postgres", "SHOW max_connections"), "17");
+    server.sql("keeper", ROWS);
+    let ran = world.ringbolt(&["backup"]);
+    nothing_is_left(&server);
+    ran.expect(0).says("restores");
+    assert_eq!(world.newest("keeper")["proof"], "drill");
+    docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
+    docker(&["rmi", "--force", &image]).expect(0);
+}
+
+#[test]
+fn an_extension_and_an_image_of_one_s_own_are_drilled() {
+    let world = World::new();
+    let file = "FROM ringbolt-spec/postgres:15\n\
+        RUN cd \"$(pg_config --sharedir 2>/dev/null || echo /usr/share/postgresql/15)/extension\" \
+        && printf \"default_version = '1'\\nrelocatable = true\\n\" >knots.control \
+        && printf 'CREATE FUNCTION knots(int) RETURNS int LANGUAGE sql IMMUTABLE AS $$SELECT $1 * 2$$;\\n' >knots--1.sql\n";
+    let image = image(&world, file);
     let labels = [("enable", "true"), ("engine", "postgres"), ("verify", "drill")];
     let server = world.postgres_of(&image, "db", &labels, &[]);
     server.sql(
@@ -185,4 +226,30 @@ fn a_stage_has_no_network_no_data_of_the_original_and_limits() {
     }
     // It is no source of its own.
     assert!(!seen.contains(&format!("{}.enable", world.prefix)));
+}
+
+/// What a Ringbolt in a container has made is nobody's when that container does not run any more.
+#[test]
+fn what_belongs_to_a_living_container_is_left_alone() {
+    let world = World::new();
+    let server = postgres(&world, &[]);
+    world.ringbolt(&["backup"]).expect(0);
+    let app = "ringbolt-spec/app:bookworm";
+    let owner = world.start(app, "sidecar", &[], &[], &["sleep", "600"]);
+    let id = docker(&["inspect", "--format", "{{.Id}}", &owner.name]).expect(0).stdout;
+    let labels = [
+        "org.ringbolt.throwaway=0".to_owned(),
+        format!("org.ringbolt.owner=container {}", id.trim()),
+        format!("org.ringbolt.source={}", server.source()),
+    ];
+    let labels = labels.map(|label| format!("--label={label}"));
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let volume = [&labels[..], &["--volume", "/data"]].concat();
+    let stage = world.start(app, "stage", &[], &volume, &["sleep", "600"]);
+    let id = world.newest("keeper")["id"].as_str().unwrap().to_owned();
+    world.ringbolt(&["drill", &id]).expect(0);
+    assert_eq!(left(server.source()), [stage.name.as_str()]);
+    docker(&["stop", "--time", "0", &owner.name]).expect(0);
+    world.ringbolt(&["drill", &id]).expect(0).says("a killed drill had left");
+    nothing_is_left(&server);
 }
