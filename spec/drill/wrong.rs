@@ -22,7 +22,7 @@ fn lie(server: &Server, tool: &str, change: &str) {
 /// `@latest` means.
 fn check_found(world: &World, server: &Server, database: &str, words: &str) {
     let before = world.list().len();
-    let ran = world.ringbolt(&["backup"]).expect(1).says("does not restore").says(words);
+    let ran = world.ringbolt(&["backup"]).expect(1).says("is no good").says(words);
     nothing_is_left(server);
     assert!(world.list().len() > before, "{ran:?}");
     let archive = world.newest(database);

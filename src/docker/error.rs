@@ -116,7 +116,7 @@ impl Explain for DockerError {
 fn refused_hint(error: &bollard::errors::Error) -> &'static str {
     match error {
         bollard::errors::Error::DockerResponseServerError { status_code: 401 | 403, .. } => {
-            "a proxy before the Docker socket must allow CONTAINERS, EXEC and POST"
+            "a proxy before the Docker socket must allow CONTAINERS, EXEC and POST; for helpers and drills also IMAGES and VOLUMES"
         }
         bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. } => {
             "the container was stopped or removed meanwhile: try again when it runs"

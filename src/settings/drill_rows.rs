@@ -78,7 +78,7 @@ pub(super) const TIMEOUT: Setting = Setting {
     key: "drill.timeout",
     expects: "a duration like `6h`",
     default: "`6h`",
-    about: "The longest a drill of one archive may take; then it is ended, and the archive is not drilled.",
+    about: "The longest a drill may take, of one archive or of all that a backup makes; then it is ended, and what is left is not drilled.",
     examples: &["6h", "30m"],
     mistakes: &["", "6", "0h"],
     reader: Reader::Plain(|settings, _, given| {

@@ -61,6 +61,8 @@ struct Witnesses {
     questions: Option<Questions>,
     before: Option<Witness>,
     after: Option<Witness>,
+    /// Why nobody can tell what the original had.
+    failure: Option<JobError>,
 }
 
 impl Live {
@@ -132,7 +134,7 @@ impl Live {
             passed: 0,
             began: Instant::now(),
             waited: Duration::ZERO,
-            witnesses: Witnesses { questions, before, after: None },
+            witnesses: Witnesses { questions, before, after: None, failure: None },
         })
     }
 
@@ -196,8 +198,7 @@ impl Listener<'_> {
     /// Waits for room, within the share that it may cost. `false`: there was none.
     async fn wait(&mut self, piece: Bytes) -> bool {
         let begin = Instant::now();
-        let share = (begin - self.began) * (100 - self.live.share_percent) / 100;
-        let patience = (GRACE + share).saturating_sub(self.waited);
+        let patience = patience(begin - self.began, self.waited, self.live.share_percent);
         let sent = timeout(patience, self.pieces.send(piece)).await;
         self.waited += begin.elapsed();
         matches!(sent, Ok(Ok(())))
@@ -206,27 +207,41 @@ impl Listener<'_> {
     /// Lets a second witness see the original, where the first cannot share what it sees.
     async fn see_again(&mut self) {
         let shared = self.snapshot().is_some();
-        let Witnesses { questions, before, after } = &mut self.witnesses;
-        if let (Some(questions), Some(_), None, false) = (&questions, &before, &after, shared) {
-            // Without the second, the first is worth nothing: then it is as if nobody had looked.
+        let Witnesses { questions, before, after, failure } = &mut self.witnesses;
+        if let (Some(questions), Some(_), None, None, false) =
+            (&questions, &before, &after, &failure, shared)
+        {
             match Witness::begin(self.live.transport.as_ref(), questions).await {
                 Ok(witness) => *after = Some(witness),
-                Err(_) => *before = None,
+                Err(error) => *failure = Some(error),
             }
         }
     }
 
-    /// What the original had at the moment of the dump, once that has ended. `None`: nobody can tell.
+    /// What the original had at the moment of the dump, once that has ended. `None`: nobody looked, or
+    /// nobody can tell; then nothing is proven.
     pub(in crate::job) async fn census(&mut self, facts: &Facts, plan: &Plan) -> Option<Census> {
         self.see_again().await;
-        let shared = self.snapshot().is_some();
         let before = self.witnesses.before.take()?.end().await;
-        let seen = match self.witnesses.after.take() {
-            Some(after) => before.ok()?.settled(&after.end().await.ok()?),
-            None if shared => before.ok()?,
-            None => return None,
+        let after = match self.witnesses.after.take() {
+            Some(after) => Some(after.end().await),
+            None => None,
         };
-        Some(super::within(seen, facts, &plan.patterns))
+        let seen = match (before, after.transpose()) {
+            (Ok(before), Ok(None)) => Ok(before),
+            (Ok(before), Ok(Some(after))) => Ok(before.settled(&after)),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        match seen {
+            Ok(seen) if self.witnesses.failure.is_none() => {
+                Some(super::within(seen, facts, &plan.patterns))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                self.witnesses.failure.get_or_insert(error);
+                None
+            }
+        }
     }
 
     /// How much of the dump the restore has not heard, and will read from the archive.
@@ -236,7 +251,7 @@ impl Listener<'_> {
 
     /// Lets the restore come to its end, with what it has not heard from the archive, and compares.
     pub(in crate::job) async fn judge(self, archive: &Archive, identities: &Identities) -> Verdict {
-        let Self { live, act, like, loading, pieces, whole, heard, passed, .. } = self;
+        let Self { live, act, like, loading, pieces, whole, heard, passed, witnesses, .. } = self;
         let rest = async {
             if heard < passed {
                 pass_rest(archive, identities, heard, &pieces).await?;
@@ -257,7 +272,11 @@ impl Listener<'_> {
             Err(error) => Err(error),
             Ok(()) => judged.await,
         };
-        let verdict = Verdict::of(judged, &live.stage).await;
+        let verdict = match (Verdict::of(judged, &live.stage).await, witnesses.failure) {
+            // It restores what was dumped; whether that is what was there, nobody knows.
+            (Verdict::Passed, Some(unseen)) => Verdict::Open(unseen),
+            (verdict, _) => verdict,
+        };
         // What is left there stands in nobody's way but that of the next database's room.
         live.stage.clear(&act, &archive.manifest.format, &like).await.ok();
         verdict
@@ -292,4 +311,35 @@ async fn pass_rest(
         }
     }
     plain.whole.await
+}
+
+/// How long a dump that went on for so long, and has waited for so much of that, may wait now. While it
+/// waits, its time goes on, too: of all of it, the share is what counts.
+fn patience(elapsed: Duration, waited: Duration, share_percent: u32) -> Duration {
+    let allowed = (GRACE + elapsed * (100 - share_percent) / 100).saturating_sub(waited);
+    allowed * 100 / share_percent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_keeps_its_share() {
+        let seconds = Duration::from_secs;
+        for (elapsed, waited, share, expected) in [
+            (0, 0, 100, 2),
+            (50, 0, 100, 2),
+            (50, 2, 100, 0),
+            (50, 9, 100, 0),
+            (0, 0, 50, 4),
+            (10, 0, 50, 14),
+            // 24 s in all, of which 14 s were waited: half of them, and the grace.
+            (24, 14, 50, 0),
+            (0, 0, 1, 200),
+        ] {
+            let found = patience(seconds(elapsed), seconds(waited), share);
+            assert_eq!(found, seconds(expected), "{elapsed} {waited} {share}");
+        }
+    }
 }
