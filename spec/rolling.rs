@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ringbolt::history;
-use ringbolt::model::Finding;
+use ringbolt::model::{ArchiveId, Finding};
 
 use crate::encryption::pair;
 use crate::life::Sidecar;
@@ -76,11 +76,12 @@ fn a_flipped_byte_is_found_marked_and_an_alarm_until_the_archive_is_gone() {
     assert_eq!(json["alarms"][0]["kind"], "broken", "{json:#}");
 
     // A listing that fails says nothing: the alarm stays. The day's round was, so nothing is read.
-    let unreadable = world.store().join("shop/keeper/20261101T000000Z-00000001.manifest.json");
+    let name = format!("{}.manifest.json", ArchiveId::new(jiff::Timestamp::UNIX_EPOCH, 1));
+    let unreadable = world.store().join("shop/keeper").join(&name);
     std::fs::write(&unreadable, "no manifest").unwrap();
     files(&world, &broken).iter().for_each(|path| std::fs::remove_file(path).unwrap());
     let sidecar = Sidecar::start(&world, &["--set", "verify.share=100%"]);
-    sidecar.wait("20261101T000000Z-00000001.manifest.json");
+    sidecar.wait(&name);
     let said = sidecar.end();
     assert!(!said.contains("alarm ends") && !said.contains("verified"), "{said}");
     std::fs::remove_file(&unreadable).unwrap();

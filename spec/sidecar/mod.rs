@@ -153,7 +153,10 @@ fn a_day_goes_by() {
     assert_eq!(starts(&state.apply(ended("a", Outcome::Succeeded), later)), ["c schedule"]);
     state.apply(ended("b", Outcome::Succeeded), later);
     state.apply(ended("c", Outcome::Succeeded), later);
-    assert_eq!(state.wake(later), Some(at("2026-11-21T02:00:00Z")));
+    let round = at("2026-11-21T00:00:00Z");
+    assert_eq!(state.wake(later), Some(round), "a day after the first round of verification");
+    state.apply(Event::Tick, round);
+    assert_eq!(state.wake(round), Some(at("2026-11-21T02:00:00Z")));
 }
 
 #[test]
@@ -235,7 +238,9 @@ fn failures_are_tried_again_with_longer_pauses() {
         now = again;
     }
     state.apply(ended("a", Outcome::Failed), now);
-    assert_eq!(state.wake(now).unwrap(), at("2026-11-21T02:00:00Z"), "enough for today");
+    let round = at("2026-11-21T00:00:00Z");
+    assert_eq!(starts(&state.apply(Event::Tick, round)), [""; 0], "enough for today");
+    assert_eq!(state.wake(round).unwrap(), at("2026-11-21T02:00:00Z"), "enough for today");
     assert_eq!(starts(&state.apply(Event::Tick, at("2026-11-21T02:00:00Z"))), ["a schedule"]);
     // A new due time is a new beginning: the failures of yesterday take no try away.
     state.apply(ended("a", Outcome::Failed), at("2026-11-21T02:00:10Z"));

@@ -66,7 +66,7 @@ fn neither_in_a_blackout_nor_without_docker_and_once_for_all_that_was_missed() {
 #[test]
 fn what_is_broken_is_an_alarm_until_it_is_known_not_to_be() {
     let alarm = Alarm { kind: AlarmKind::Broken, subject: "a".to_owned() };
-    let id: ArchiveId = "20261101T000000Z-00000001".parse().unwrap();
+    let id = ArchiveId::new(at("2026-11-01T00:00:00Z"), 1);
     let now = at("2026-11-20T06:00:00Z");
     // Rounds are off; looking is not.
     let mut off = rhythm();
