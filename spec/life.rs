@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use crate::world::{Server, World, docker, wait_for};
 
 /// A sidecar that lives, and what it has said so far.
-struct Sidecar {
+pub(crate) struct Sidecar {
     child: Child,
     said: Arc<Mutex<String>>,
 }
 
 impl Sidecar {
-    fn start(world: &World, arguments: &[&str]) -> Self {
+    pub(crate) fn start(world: &World, arguments: &[&str]) -> Self {
         let data = format!("data_dir={}", world.folder.join("data").display());
         let mut command = world.command();
         command.args(["run", "--set", &data]).args(arguments).stderr(Stdio::piped());
@@ -31,12 +31,12 @@ impl Sidecar {
         Self { child, said }
     }
 
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
     #[track_caller]
-    fn wait(&self, words: &str) {
+    pub(crate) fn wait(&self, words: &str) {
         self.wait_times(words, 1);
     }
 
@@ -57,7 +57,7 @@ impl Sidecar {
 
     /// Asks for a clean end, and expects one.
     #[track_caller]
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         self.signal("TERM");
         let code = self.child.wait().unwrap().code();
         assert_eq!(code, Some(0), "{}", self.said());
@@ -322,7 +322,7 @@ fn settings_are_read_again_when_asked() {
 
 /// The settings whose effect [`every_setting_of_life_has_an_effect`] looks for here, and
 /// `spec/sidecar/` without a real engine.
-pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
+pub(crate) const SETTINGS_OF_LIFE: [&str; 10] = [
     "stores.<name>.concurrency",
     "schedule.concurrency",
     "schedule.jitter",
@@ -331,6 +331,9 @@ pub(crate) const SETTINGS_OF_LIFE: [&str; 8] = [
     "schedule.grace",
     "alarms.failures",
     "alarms.shrunk",
+    // In `rolling.rs`.
+    "verify.share",
+    "verify.level",
 ];
 
 #[test]

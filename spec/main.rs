@@ -26,6 +26,7 @@ mod pipeline;
 mod regression;
 mod restore;
 mod retention;
+mod rolling;
 mod schedule;
 mod secrets;
 mod settings;

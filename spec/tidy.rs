@@ -68,7 +68,7 @@ const CALLS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Timestamp::now",
-        &["src/job/", "src/cli/", "src/sidecar/life.rs"],
+        &["src/job/", "src/cli/", "src/sidecar/life.rs", "src/sidecar/round.rs"],
         "time is an argument below floor 5",
     ),
     ("SystemTime", &[], "time is an argument below floor 5"),

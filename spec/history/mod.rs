@@ -377,7 +377,7 @@ fn the_command_shows_runs_and_alarms() {
     let set = format!("data_dir={}", data.display());
     let ringbolt = |words: &[&str]| world.ringbolt(&[&["history", "--set", &set], words].concat());
 
-    let nothing = json!({ "runs": [], "skipped": [], "alarms": [] });
+    let nothing = json!({ "runs": [], "skipped": [], "checks": [], "alarms": [] });
     assert_eq!(ringbolt(&["--json"]).expect(0).json(), nothing);
     assert_eq!(ringbolt(&[]).expect(0).stdout.lines().count(), 1);
     ringbolt(&["shop"]).expect(2).says("there is no source `shop`");

@@ -1,16 +1,17 @@
 //! Decisions of the sidecar, told in a few events each; `simulation.rs` plays life through.
 
 mod simulation;
+mod verifying;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use ringbolt::app::App;
-use ringbolt::model::{Outcome, Priority, Slug};
+use ringbolt::model::{Level, Outcome, Priority, Slug};
 use ringbolt::schedule;
-use ringbolt::settings::Written;
-use ringbolt::sidecar::{Effect, End, Event, Job, Memory, Rhythm, State};
+use ringbolt::settings::{VerifySettings, Written};
+use ringbolt::sidecar::{Broken, Effect, End, Event, Job, Memory, Rhythm, State};
 
 fn slug(text: &str) -> Slug {
     text.parse().unwrap()
@@ -29,6 +30,7 @@ fn rhythm() -> Rhythm {
         retries: 3,
         failing: 3,
         shrunk_percent: 50,
+        verify: VerifySettings { share_percent: 5, level: Level::Stored },
     }
 }
 
@@ -73,8 +75,28 @@ fn alarms(effects: &[Effect]) -> Vec<String> {
     effects.iter().filter_map(change).collect()
 }
 
-fn fresh(rhythm: Rhythm) -> State {
-    State::new(rhythm, BTreeMap::new(), BTreeSet::new())
+/// A state whose verification finds nothing and ends at once.
+struct Calm(State);
+
+impl Calm {
+    fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let verifies = |effect: &Effect| matches!(effect, Effect::Verify { .. });
+        let mut effects = self.0.apply(event, now);
+        while effects.iter().any(verifies) {
+            effects.retain(|effect| !verifies(effect));
+            effects.extend(self.0.apply(Event::Looked(Broken::new()), now));
+            effects.extend(self.0.apply(Event::Verified { rest: false }, now));
+        }
+        effects
+    }
+
+    fn wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.wake(now)
+    }
+}
+
+fn fresh(rhythm: Rhythm) -> Calm {
+    Calm(State::new(rhythm, BTreeMap::new(), BTreeSet::new(), None))
 }
 
 #[test]
@@ -88,6 +110,7 @@ fn every_setting_of_life_reaches_the_state() {
     let usual = of("schedule.concurrency=2");
     assert_eq!(usual, rhythm(), "what the tests here begin with is what nobody has changed");
     let blackout = vec![schedule::read_blackout("08:00-18:00").unwrap()];
+    let verify = rhythm().verify;
     for (flag, expected) in [
         ("schedule.concurrency=7", Rhythm { concurrency: 7, ..rhythm() }),
         (
@@ -98,6 +121,14 @@ fn every_setting_of_life_reaches_the_state() {
         ("schedule.blackout=08:00-18:00", Rhythm { blackout, ..rhythm() }),
         ("schedule.retries=0", Rhythm { retries: 0, ..rhythm() }),
         ("alarms.failures=9", Rhythm { failing: 9, ..rhythm() }),
+        (
+            "verify.share=0%",
+            Rhythm { verify: VerifySettings { share_percent: 0, ..verify }, ..rhythm() },
+        ),
+        (
+            "verify.level=deep",
+            Rhythm { verify: VerifySettings { level: Level::Deep, ..verify }, ..rhythm() },
+        ),
         ("alarms.shrunk=90%", Rhythm { shrunk_percent: 90, ..rhythm() }),
     ] {
         assert_eq!(of(flag), expected, "{flag}");
@@ -122,7 +153,10 @@ fn a_day_goes_by() {
     assert_eq!(starts(&state.apply(ended("a", Outcome::Succeeded), later)), ["c schedule"]);
     state.apply(ended("b", Outcome::Succeeded), later);
     state.apply(ended("c", Outcome::Succeeded), later);
-    assert_eq!(state.wake(later), Some(at("2026-11-21T02:00:00Z")));
+    let round = at("2026-11-21T00:00:00Z");
+    assert_eq!(state.wake(later), Some(round), "a day after the first round of verification");
+    state.apply(Event::Tick, round);
+    assert_eq!(state.wake(round), Some(at("2026-11-21T02:00:00Z")));
 }
 
 #[test]
@@ -131,7 +165,7 @@ fn downtime_is_made_up_for_once() {
     let first_seen = Some(at("2026-11-01T00:00:00Z"));
     let memory = Memory { handled, first_seen, ..Memory::default() };
     let memory = BTreeMap::from([(slug("a"), memory)]);
-    let mut state = State::new(rhythm(), memory, BTreeSet::new());
+    let mut state = Calm(State::new(rhythm(), memory, BTreeSet::new(), None));
     let now = at("2026-11-20T12:00:00Z");
     assert_eq!(starts(&state.apply(listed(&[job("a", "0 3 * * *")]), now)), ["a catch_up"]);
     state.apply(ended("a", Outcome::Succeeded), now);
@@ -204,7 +238,9 @@ fn failures_are_tried_again_with_longer_pauses() {
         now = again;
     }
     state.apply(ended("a", Outcome::Failed), now);
-    assert_eq!(state.wake(now).unwrap(), at("2026-11-21T02:00:00Z"), "enough for today");
+    let round = at("2026-11-21T00:00:00Z");
+    assert_eq!(starts(&state.apply(Event::Tick, round)), [""; 0], "enough for today");
+    assert_eq!(state.wake(round).unwrap(), at("2026-11-21T02:00:00Z"), "enough for today");
     assert_eq!(starts(&state.apply(Event::Tick, at("2026-11-21T02:00:00Z"))), ["a schedule"]);
     // A new due time is a new beginning: the failures of yesterday take no try away.
     state.apply(ended("a", Outcome::Failed), at("2026-11-21T02:00:10Z"));

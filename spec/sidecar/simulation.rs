@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ringbolt::model::{Outcome, Slug};
 use ringbolt::schedule;
-use ringbolt::sidecar::{Effect, End, Event, Job, Rhythm, State};
+use ringbolt::sidecar::{Effect, End, Event, Job, Rhythm, State, Verification};
 
-use super::{at, fresh, job, listed, rhythm};
+use super::{at, job, listed, rhythm};
 
 /// A fixed row of numbers that look random: every run of the test is the same.
 struct Dice(u64);
@@ -35,20 +35,25 @@ struct Play {
     newest: BTreeMap<(Slug, Option<Slug>), Timestamp>,
     listed: Vec<Job>,
     started: usize,
+    /// When what verifies now ends.
+    verifying: Option<Timestamp>,
+    rounds: BTreeSet<Timestamp>,
+    pauses: usize,
 }
 
 impl Play {
     fn new(seed: u64) -> Self {
         let now = at("2026-10-20T12:00:00Z");
+        let rhythm = Rhythm {
+            concurrency: 3,
+            jitter: Duration::from_mins(5),
+            blackout: vec![schedule::read_blackout("10:00-11:00 Europe/Berlin").unwrap()],
+            ..rhythm()
+        };
         Self {
             dice: Dice(seed),
             now,
-            state: fresh(Rhythm {
-                concurrency: 3,
-                jitter: Duration::from_mins(5),
-                blackout: vec![schedule::read_blackout("10:00-11:00 Europe/Berlin").unwrap()],
-                ..rhythm()
-            }),
+            state: State::new(rhythm, BTreeMap::new(), BTreeSet::new(), None),
             docker: true,
             containers: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -56,6 +61,9 @@ impl Play {
             newest: BTreeMap::new(),
             listed: Vec::new(),
             started: 0,
+            verifying: None,
+            rounds: BTreeSet::new(),
+            pauses: 0,
         }
     }
 
@@ -71,6 +79,7 @@ impl Play {
                         "{source} is not there"
                     );
                     assert!(self.docker, "{source} begins without Docker");
+                    assert_eq!(self.verifying, None, "{source} begins beside verification");
                     let time = SignedDuration::from_secs(self.dice.roll(7200).cast_signed());
                     let outcome =
                         if self.dice.roll(4) == 0 { Outcome::Failed } else { Outcome::Succeeded };
@@ -84,6 +93,22 @@ impl Play {
                 Effect::Cancel { source } => {
                     let end = self.runs.get_mut(&source).expect("only what runs is cancelled");
                     *end = (self.now, Outcome::Cancelled);
+                }
+                Effect::Verify { what, .. } => {
+                    assert!(self.docker && self.runs.is_empty(), "verification beside a backup");
+                    assert_eq!(self.verifying, None, "two rounds at once");
+                    let closed = schedule::read_blackout("10:00-11:00 Europe/Berlin").unwrap();
+                    assert_eq!(closed.end(self.now), None, "verification in a blackout");
+                    if let Verification::Round { due_at } = what {
+                        assert!(self.rounds.insert(due_at), "two rounds of {due_at}");
+                    }
+                    let time = SignedDuration::from_secs(self.dice.roll(3600).cast_signed());
+                    self.verifying = Some(self.now + time);
+                }
+                Effect::StopVerifying => {
+                    assert!(self.verifying.is_some(), "nothing verifies");
+                    self.verifying = Some(self.now);
+                    self.pauses += 1;
                 }
                 Effect::Seen { .. } | Effect::Raise { .. } | Effect::Clear { .. } => {}
             }
@@ -104,6 +129,12 @@ impl Play {
     }
 
     fn ends(&mut self) {
+        if let Some(end) = self.verifying.filter(|end| *end <= self.now) {
+            self.verifying = None;
+            // One that was broken off has something left.
+            let rest = end == self.now;
+            self.tell(Event::Verified { rest });
+        }
         let over: Vec<Slug> = self
             .runs
             .iter()
@@ -177,7 +208,7 @@ impl Play {
 
 #[test]
 fn thousands_of_random_events_break_no_promise() {
-    let mut started = 0;
+    let (mut started, mut rounds, mut pauses) = (0, 0, 0);
     for seed in 1..=10 {
         let mut play = Play::new(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         for _ in 0..1000 {
@@ -185,6 +216,12 @@ fn thousands_of_random_events_break_no_promise() {
         }
         play.settle();
         started += play.started;
+        rounds += play.rounds.len();
+        pauses += play.pauses;
     }
     assert!(started > 2000, "only {started} runs began: nothing was tried");
+    assert!(
+        rounds > 30 && pauses > 30,
+        "only {rounds} rounds and {pauses} pauses: nothing was tried"
+    );
 }

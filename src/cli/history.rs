@@ -1,4 +1,4 @@
-//! `history`: which runs there were, which due times got none, and which alarms are open. Reads what
+//! `history`: which runs and checks there were, which due times got none, and which alarms are open. Reads what
 //! the sidecar remembers, and makes nothing where it has remembered nothing.
 
 use std::cmp::Reverse;
@@ -10,14 +10,15 @@ use serde::Serialize;
 use super::printer::Printer;
 use super::{CliError, Outcome};
 use crate::app::App;
-use crate::history::{self, Explained, History, HistoryError, OpenAlarm, RunRecord};
+use crate::history::{self, Checked, Explained, History, HistoryError, OpenAlarm, RunRecord};
 use crate::model::units::{self, Bytes};
-use crate::model::{self, Slug};
+use crate::model::{self, Level, Slug};
 
 #[derive(Serialize)]
 struct HistoryJson<'a> {
     runs: Vec<RunJson<'a>>,
     skipped: Vec<SkippedJson<'a>>,
+    checks: Vec<CheckJson<'a>>,
     alarms: Vec<AlarmJson<'a>>,
 }
 
@@ -46,6 +47,18 @@ struct SkippedJson<'a> {
     why: &'a str,
 }
 
+/// A look of rolling verification at one archive.
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    source: &'a str,
+    archive: &'a str,
+    level: Level,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    finding: String,
+    error: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 struct AlarmJson<'a> {
     kind: String,
@@ -62,10 +75,11 @@ struct Told {
     alarms: Vec<OpenAlarm>,
 }
 
-/// A run, or a due time that got none.
+/// A run, a due time that got none, or a check.
 enum Entry {
     Run(RunRecord),
     Skipped(Explained),
+    Checked(Checked),
 }
 
 impl Entry {
@@ -73,6 +87,7 @@ impl Entry {
         match self {
             Self::Run(run) => run.started_at,
             Self::Skipped(skipped) => skipped.due_at,
+            Self::Checked(checked) => checked.started_at,
         }
     }
 }
@@ -101,6 +116,20 @@ impl<'a> From<&'a Explained> for SkippedJson<'a> {
         let Explained { source, schedule, due_at, why } = skipped;
         let schedule = schedule.as_ref().map(Slug::as_str);
         Self { source: source.as_str(), schedule, due_at: *due_at, why }
+    }
+}
+
+impl<'a> From<&'a Checked> for CheckJson<'a> {
+    fn from(checked: &'a Checked) -> Self {
+        Self {
+            source: checked.source.as_str(),
+            archive: checked.archive.as_str(),
+            level: checked.level,
+            started_at: checked.started_at,
+            finished_at: checked.finished_at,
+            finding: checked.finding.to_string(),
+            error: checked.error.as_deref(),
+        }
     }
 }
 
@@ -163,6 +192,7 @@ fn tell(
     for of in every {
         entries.extend(history.runs(of, limit)?.into_iter().map(Entry::Run));
         entries.extend(history.explained(of, limit)?.into_iter().map(Entry::Skipped));
+        entries.extend(history.checks(of, limit)?.into_iter().map(Entry::Checked));
     }
     entries.sort_by_key(|entry| Reverse(entry.at()));
     let mut newest = BTreeSet::new();
@@ -179,14 +209,15 @@ fn tell(
 }
 
 fn json(told: &Told) -> HistoryJson<'_> {
-    let (mut runs, mut skipped) = (Vec::new(), Vec::new());
+    let (mut runs, mut skipped, mut checks) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &told.entries {
         match entry {
             Entry::Run(run) => runs.push(run.into()),
             Entry::Skipped(own) => skipped.push(own.into()),
+            Entry::Checked(own) => checks.push(own.into()),
         }
     }
-    HistoryJson { runs, skipped, alarms: told.alarms.iter().map(Into::into).collect() }
+    HistoryJson { runs, skipped, checks, alarms: told.alarms.iter().map(Into::into).collect() }
 }
 
 fn print(printer: &Printer, told: &Told) -> Result<(), CliError> {
@@ -212,7 +243,23 @@ fn row(entry: &Entry) -> [String; 7] {
             let [trigger, outcome, none] = ["schedule", "skipped", "-"].map(str::to_owned);
             [at, source, trigger, outcome, none.clone(), none, line(&skipped.why)]
         }
+        Entry::Checked(checked) => check_row(checked),
     }
+}
+
+fn check_row(checked: &Checked) -> [String; 7] {
+    let took = checked.finished_at.duration_since(checked.started_at).try_into();
+    let error = checked.error.as_ref().map(|error| format!(": {error}"));
+    let why = format!("{} ({}){}", checked.archive, checked.level, error.unwrap_or_default());
+    [
+        when(checked.started_at),
+        checked.source.to_string(),
+        "verify".to_owned(),
+        checked.finding.to_string(),
+        took.map_or("-".to_owned(), units::span),
+        "-".to_owned(),
+        line(&why),
+    ]
 }
 
 fn run_row(run: &RunRecord) -> [String; 7] {

@@ -7,13 +7,15 @@ use jiff::{Timestamp, Unit};
 use tokio::sync::watch;
 
 use super::printer::Printer;
-use super::{CliError, Outcome, progress};
+use super::{CliError, Outcome, keys, progress};
 use crate::app::App;
-use crate::job::JobError;
+use crate::history::Checked;
 use crate::job::backup::Report;
+use crate::job::{Context, JobError};
 use crate::model::units::{Bytes, span};
-use crate::model::{self, Explain as _, chain};
-use crate::settings::{Effective, Written};
+use crate::model::{self, Explain as _, Finding, Level, Problem, chain};
+use crate::pipeline::Identities;
+use crate::settings::{Effective, Settings, Written};
 use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
 use crate::transport::Stop;
 
@@ -34,8 +36,9 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
     let stores = app.stores.clone();
     let lines = printer.lines();
     lines.say(&format!("ringbolt {} begins", env!("CARGO_PKG_VERSION")));
+    let identities = identities(&app.settings)?;
     // The newest settings that were right.
-    let current = Arc::new(Mutex::new(app));
+    let current = Arc::new(Mutex::new((app, identities)));
     let parts = Parts {
         connect: connect(current.clone(), lines),
         reload: reload(current, written),
@@ -57,21 +60,40 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
     Ok(Ok(()))
 }
 
-fn connect(current: Arc<Mutex<App>>, lines: Printer) -> Connect {
+/// What settings say, and the keys that they name.
+type Current = Arc<Mutex<(App, Identities)>>;
+
+/// The keys that archives are verified with. A sidecar that needs none does not read any.
+fn identities(settings: &Settings) -> Result<Identities, keys::KeyError> {
+    match settings.verify.level {
+        Level::Stored => Ok(Identities::default()),
+        _ => keys::read(settings, &[]),
+    }
+}
+
+fn connect(current: Current, lines: Printer) -> Connect {
     let watcher = progress::watcher(lines);
     Arc::new(move || {
-        let app = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (app, identities) = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let watcher = watcher.clone();
-        // Each run has a stop of its own.
-        Box::pin(async move { app.connect(Stop::never(), watcher).await })
+        Box::pin(async move {
+            // Each run has a stop of its own.
+            let context = app.connect(Stop::never(), watcher).await?;
+            Ok(Context { identities, ..context })
+        })
     })
 }
 
-fn reload(current: Arc<Mutex<App>>, written: Written) -> Reload {
-    let at_start = current.lock().unwrap_or_else(PoisonError::into_inner).settings.effective();
+fn reload(current: Current, written: Written) -> Reload {
+    let at_start = current.lock().unwrap_or_else(PoisonError::into_inner).0.settings.effective();
     Arc::new(move || {
         let mut new = App::open(&written)?;
+        let identities = identities(&new.settings).map_err(|error| {
+            let (key, message) = ("encryption.identity", chain(&error));
+            vec![Problem::new(&new.settings.origin(key), message).key(key)]
+        })?;
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (current, known) = &mut *current;
         let (before, after) = (current.settings.effective(), new.settings.effective());
         let needs_restart = |key: &String| KEPT.iter().any(|begin| key.starts_with(begin));
         let mut applied = changed(&before, &after);
@@ -80,7 +102,7 @@ fn reload(current: Arc<Mutex<App>>, written: Written) -> Reload {
         let mut kept = changed(&at_start, &after);
         kept.retain(needs_restart);
         new.settings.docker = current.settings.docker.clone();
-        *current = new;
+        (*current, *known) = (new, identities);
         let rhythm = Rhythm::new(&current.settings, current.blackout.clone());
         Ok(Reloaded { rhythm, applied, kept })
     })
@@ -126,6 +148,22 @@ fn tell(lines: Printer, told: &Told) {
         Told::Explained { source, due_at, why } => {
             lines.say(&format!("{source} was due at {due_at}: {why}"));
         }
+        Told::Checked(checked) => {
+            let Checked { source, archive, level, finding, error, .. } = checked;
+            let error = error.as_deref().unwrap_or_default();
+            match finding {
+                Finding::Proven => lines.say(&format!("{source} {archive} verified ({level})")),
+                Finding::Broken => lines.fault(&format!("{source} {archive} is BROKEN: {error}")),
+                Finding::Unread => {
+                    lines.fault(&format!("{source} {archive} could not be verified: {error}"));
+                }
+            }
+        }
+        Told::VerifyingPaused { left } => {
+            let left = model::units::count(*left as u64, "archive");
+            lines.say(&format!("verification made room, {left} left for later"));
+        }
+        Told::VerifyingFailed(error) => lines.error(error),
         Told::Raised { alarm, message } => {
             lines.fault(&format!("ALARM {} {}: {message}", alarm.kind, alarm.subject));
         }

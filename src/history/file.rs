@@ -109,6 +109,8 @@ fn open_file(path: &Path) -> Result<(History, Opened), HistoryError> {
     history.alarms()?;
     history.runs(None, READ_AHEAD)?;
     history.explained(None, READ_AHEAD)?;
+    history.checks(None, READ_AHEAD)?;
+    history.round()?;
     Ok((history, if version == Version::Empty { Opened::New } else { Opened::Found }))
 }
 

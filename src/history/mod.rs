@@ -1,10 +1,11 @@
-//! The history: what the sidecar remembers of runs and alarms between two starts, in one SQLite file.
+//! The history: what the sidecar remembers of runs, checks and alarms between two starts, in one SQLite file.
 //! It is a cache. Nothing in it is needed for a restore, and it may be deleted at any time: `adopt`
 //! fills the gap from the manifests, as far as they know.
 //!
 //! What is due and what is alarming is decided elsewhere; this room only remembers. All calls block.
 
 mod alarms;
+mod checks;
 mod columns;
 mod error;
 mod file;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use alarms::{Alarm, OpenAlarm};
+pub use checks::Checked;
 pub use error::HistoryError;
 pub use file::{FILE, look, open};
 pub use memory::Memory;

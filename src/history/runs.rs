@@ -162,7 +162,7 @@ impl History {
         })
     }
 
-    /// Forgets runs, due times and cleared alarms from before a time, and says how many. What
+    /// Forgets runs, due times, checks and cleared alarms from before a time, and says how many. What
     /// [`History::memory`] and [`History::alarms`] know stays: of each source the newest run, its
     /// last successes, and every failure since; and what is not over.
     pub fn prune(&self, before: Timestamp) -> Result<usize, HistoryError> {
@@ -186,7 +186,9 @@ impl History {
             let explained =
                 transaction.execute("DELETE FROM explained WHERE due_at < ?1", before)?;
             let alarms = transaction.execute("DELETE FROM alarm WHERE cleared_at < ?1", before)?;
-            Ok(runs + explained + alarms)
+            let checks =
+                transaction.execute("DELETE FROM checked WHERE started_at < ?1", before)?;
+            Ok(runs + explained + alarms + checks)
         })
     }
 }
@@ -242,7 +244,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
 }
 
 /// A query for all sources, or for one as its second parameter.
-fn listing(select: &str, of: Option<&Slug>, order: &str) -> String {
+pub(super) fn listing(select: &str, of: Option<&Slug>, order: &str) -> String {
     let mut sql = select.to_owned();
     if of.is_some() {
         sql.push_str(" WHERE source = ?2");
@@ -251,7 +253,7 @@ fn listing(select: &str, of: Option<&Slug>, order: &str) -> String {
     sql
 }
 
-fn listed<T>(
+pub(super) fn listed<T>(
     statement: &mut rusqlite::Statement<'_>,
     of: Option<&Slug>,
     limit: usize,

@@ -56,6 +56,12 @@ async fn record(
         // A disk that cannot be read today says nothing about what is on it.
         Err(_) => return Ok((archive.proof.clone(), found)),
     };
+    if failure.is_some() {
+        // What was removed meanwhile is gone, not broken.
+        let own = archive.clone();
+        let there = move || Ok(drop(own.store.open(&own.manifest.address().manifest()?)?));
+        blocking::<(), ArchiveError>(there).await?;
+    }
     let check = Check { level, at: now(), failure, took_ms: None };
     let (own, address) = (archive.clone(), archive.manifest.address());
     let recorded =

@@ -24,7 +24,7 @@ pub use level::Level;
 pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, LONGEST_SLUG, NameError, Part, Slug};
 pub use plan::{Codec, Databases, DigestAt, Hold, Hooks, Keep, Patterns, Plan, Priority, Schedule};
 pub use problem::{Problem, nearest};
-pub use run::{AlarmKind, Outcome, Trigger};
+pub use run::{AlarmKind, Finding, Outcome, Trigger};
 pub use secret::{Secret, SecretRef};
 pub use server::{Database, DatabaseSetting, Grant, Server};
 pub use workload::{Environment, Workload};

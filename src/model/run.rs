@@ -1,4 +1,4 @@
-//! The words for runs and alarms: what set a run off, how it ended, what an alarm is about. Each is
+//! The words for runs, checks and alarms: what set a run off, how it ended, what an alarm is about. Each is
 //! written in one way everywhere: in the history, in JSON, in metrics.
 //!
 //! When an alarm is raised is decided elsewhere.
@@ -44,6 +44,19 @@ pub enum AlarmKind {
     Shrunk,
     /// A workload is labelled, and cannot be backed up as it is.
     Unprotected,
+    /// An archive is not what was written.
+    Broken,
+}
+
+/// What a look at a stored archive came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// It is what was written.
+    Proven,
+    /// It is not.
+    Broken,
+    /// It could not be looked at, which says nothing about it.
+    Unread,
 }
 
 impl Trigger {
@@ -56,8 +69,18 @@ impl Outcome {
 }
 
 impl AlarmKind {
-    pub const ALL: [Self; 5] =
-        [Self::Overdue, Self::NeverSucceeded, Self::Failing, Self::Shrunk, Self::Unprotected];
+    pub const ALL: [Self; 6] = [
+        Self::Overdue,
+        Self::NeverSucceeded,
+        Self::Failing,
+        Self::Shrunk,
+        Self::Unprotected,
+        Self::Broken,
+    ];
+}
+
+impl Finding {
+    pub const ALL: [Self; 3] = [Self::Proven, Self::Broken, Self::Unread];
 }
 
 impl fmt::Display for Trigger {
@@ -91,6 +114,17 @@ impl fmt::Display for AlarmKind {
             Self::Failing => "failing",
             Self::Shrunk => "shrunk",
             Self::Unprotected => "unprotected",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proven => "proven",
+            Self::Broken => "broken",
+            Self::Unread => "unread",
         })
     }
 }
@@ -122,6 +156,15 @@ impl FromStr for AlarmKind {
     }
 }
 
+impl FromStr for Finding {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|finding| finding.to_string() == text);
+        found.ok_or("it is no finding")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +179,9 @@ mod tests {
         }
         for kind in AlarmKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        for finding in Finding::ALL {
+            assert_eq!(finding.to_string().parse(), Ok(finding));
         }
         assert_eq!(Trigger::CatchUp.to_string(), "catch_up");
         for bad in ["", "Schedule", "catch-up", " retry"] {

@@ -13,6 +13,7 @@ mod rows;
 mod schema;
 mod signing_rows;
 mod table;
+mod verify_rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub use drill_rows::DrillSettings;
 pub use given::Origin;
 pub use schema::schema;
 pub use table::{SETTINGS, Setting, Shape};
+pub use verify_rows::VerifySettings;
 
 use crate::model::{Priority, Problem, Secret, SecretRef, Slug, nearest};
 use given::Given;
@@ -49,6 +51,7 @@ pub struct Settings {
     pub alarms: AlarmSettings,
     pub encryption: EncryptionSettings,
     pub drill: DrillSettings,
+    pub verify: VerifySettings,
     pub signing: SigningSettings,
     pub secrets: SecretSettings,
     /// Where Ringbolt remembers what it may forget: never a thing that a restore needs.
@@ -206,6 +209,7 @@ impl Default for Settings {
             alarms: AlarmSettings { failures: 3, shrunk_percent: 50 },
             encryption: EncryptionSettings::default(),
             drill: DrillSettings::default(),
+            verify: VerifySettings::default(),
             signing: SigningSettings::default(),
             secrets: SecretSettings { directory: "/run/secrets".into() },
             data_dir: "/var/lib/ringbolt".into(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::given::Given;
 use super::table::{Reader, Setting, Shape};
-use super::{Settings, docker_rows, drill_rows, signing_rows};
+use super::{Settings, docker_rows, drill_rows, signing_rows, verify_rows};
 use crate::model::{Slug, units};
 
 /// What most rows have in common.
@@ -324,6 +324,8 @@ pub(super) const ROWS: &[Setting] = &[
     drill_rows::CPUS,
     drill_rows::SHARE,
     drill_rows::TIMEOUT,
+    verify_rows::SHARE,
+    verify_rows::LEVEL,
     Setting {
         key: "secrets.directory",
         expects: "an absolute path",

@@ -1,9 +1,11 @@
 //! Alarms: what is not as promised, judged from what is remembered of a source. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::AHEAD;
-use super::words::{Job, Memory, Rhythm};
+use super::words::{Effect, Job, Memory, Rhythm};
 use crate::history::Alarm;
 use crate::model::AlarmKind;
 use crate::model::units::{Bytes, exact, span};
@@ -85,6 +87,30 @@ pub(super) fn judge(
         }
     }
     found
+}
+
+/// Ends what is not found any more, and raises what was not open or says another thing now. `stays`:
+/// what nobody can judge just now.
+pub(super) fn settle(
+    alarms: &mut BTreeMap<Alarm, String>,
+    mut found: BTreeMap<Alarm, String>,
+    stays: impl Fn(&Alarm) -> bool,
+    effects: &mut Vec<Effect>,
+) {
+    found.retain(|alarm, _| !stays(alarm));
+    for alarm in alarms.keys().filter(|alarm| !stays(alarm) && !found.contains_key(alarm)) {
+        effects.push(Effect::Clear { alarm: alarm.clone() });
+    }
+    for (alarm, message) in &found {
+        // What is wrong with labels or archives may become another thing; an age only grows.
+        let changes = matches!(alarm.kind, AlarmKind::Unprotected | AlarmKind::Broken);
+        let changed = |said: &String| said.is_empty() || (changes && said != message);
+        if alarms.get(alarm).is_none_or(changed) {
+            effects.push(Effect::Raise { alarm: alarm.clone(), message: message.clone() });
+        }
+    }
+    alarms.retain(|alarm, _| stays(alarm));
+    alarms.extend(found);
 }
 
 fn median(sizes: &[u64]) -> u64 {

@@ -70,6 +70,8 @@ impl Explain for BookError {
 pub(super) struct Remembered {
     pub(super) memory: BTreeMap<Slug, Memory>,
     pub(super) alarms: BTreeSet<Alarm>,
+    /// When the round of verification was due that began last.
+    pub(super) round: Option<Timestamp>,
     /// Runs that were cut off with the process before.
     pub(super) interrupted: Vec<Slug>,
     /// Where the old book lies, if it could not be read.
@@ -119,8 +121,9 @@ impl Book {
             memory.insert(source, own);
         }
         let alarms = history.alarms()?.into_iter().map(|open| open.alarm).collect();
+        let round = history.round()?;
         let book = Self { _lock: lock, history, keep, pruned: None };
-        Ok((book, Remembered { memory, alarms, interrupted, aside, unread }))
+        Ok((book, Remembered { memory, alarms, round, interrupted, aside, unread }))
     }
 
     /// When the newest successful run of each source began, whoever made it.

@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 
 use super::book::{Book, BookError, Remembered};
 use super::discover::{self, Found};
+use super::round::{Heard, Rounds, Work};
 use super::state::State;
-use super::words::{Effect, End, Event, Rhythm};
-use crate::history::{Alarm, HistoryError, NewRun, RunId};
+use super::words::{Effect, End, Event, Rhythm, Verification};
+use crate::history::{Alarm, Checked, HistoryError, NewRun, RunId};
 use crate::job::backup::{self, Report};
 use crate::job::{Context, JobError};
-use crate::model::{ErrorKind, Explain, Plan, Problem, Slug, Trigger};
+use crate::model::{ErrorKind, Explain, Finding, Plan, Problem, Slug, Trigger};
 use crate::store::Stores;
 use crate::transport::{Stop, Stopper};
 
@@ -89,6 +90,13 @@ pub enum Told {
         due_at: Timestamp,
         why: &'static str,
     },
+    /// Rolling verification looked at an archive.
+    Checked(Checked),
+    /// It made room for a backup, and goes on later.
+    VerifyingPaused {
+        left: usize,
+    },
+    VerifyingFailed(JobError),
     Raised {
         alarm: Alarm,
         message: String,
@@ -144,6 +152,7 @@ struct Life {
     plans: BTreeMap<Slug, Plan>,
     runs: BTreeMap<Slug, Run>,
     tasks: JoinSet<Report>,
+    rounds: Rounds,
     lost: bool,
     seen: Option<(usize, usize)>,
 }
@@ -154,13 +163,13 @@ struct Life {
 /// [`LifeError`] if the history has no place, or Docker's address can never be right.
 pub async fn live(parts: Parts) -> Result<(), LifeError> {
     let opened = Book::open(&parts.data_dir, parts.keep, &parts.stores, Timestamp::now());
-    let (book, Remembered { memory, alarms, interrupted, aside, unread }) = opened?;
+    let (book, Remembered { memory, alarms, round, interrupted, aside, unread }) = opened?;
     let aside = aside.into_iter().map(Told::HistoryAside);
     let unread = unread.into_iter().map(|error| Told::ArchivesUnread(error.into()));
     for told in aside.chain(unread).chain(interrupted.into_iter().map(Told::Interrupted)) {
         (parts.tell)(told);
     }
-    let state = State::new(parts.rhythm.clone(), memory, alarms);
+    let state = State::new(parts.rhythm.clone(), memory, alarms, round);
     // One list is worth more than many: the newest waits, no others.
     let (sender, mut found) = mpsc::channel(1);
     let (again, changed) = watch::channel(0);
@@ -174,6 +183,7 @@ pub async fn live(parts: Parts) -> Result<(), LifeError> {
         plans: BTreeMap::new(),
         runs: BTreeMap::new(),
         tasks: JoinSet::new(),
+        rounds: Rounds::new(),
         lost: false,
         seen: None,
     };
@@ -193,6 +203,7 @@ pub async fn live(parts: Parts) -> Result<(), LifeError> {
                 return Err(JobError::Panicked(format!("discovery: {said}")).into());
             }
             Some(ended) = life.tasks.join_next_with_id(), if !life.tasks.is_empty() => life.ended(ended),
+            heard = life.rounds.next(), if life.rounds.is_running() => life.heard(heard),
             changed = life.parts.hangups.changed() => match changed {
                 Ok(()) => {
                     life.reload();
@@ -278,6 +289,16 @@ impl Life {
                         run.stopper.stop();
                     }
                 }
+                Effect::Verify { what, settings } => {
+                    if let Verification::Round { due_at } = what {
+                        self.note(self.book.history.begin_round(due_at));
+                    }
+                    let context =
+                        self.context.clone().expect("nothing begins before a list has come");
+                    let tried = self.note(self.book.history.looked_at()).unwrap_or_default();
+                    self.rounds.begin(Work { context, what, settings, tried });
+                }
+                Effect::StopVerifying => self.rounds.stop(),
                 Effect::Explain { source, schedule, due_at, why } => {
                     self.note(self.book.history.explain(&source, schedule.as_ref(), due_at, why));
                     self.tell(Told::Explained { source, due_at, why });
@@ -331,6 +352,31 @@ impl Life {
         self.apply(Event::Ended { source, end });
     }
 
+    /// What verification tells.
+    fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Looked(broken) => self.apply(Event::Looked(broken)),
+            Heard::Unread(error) => self.tell(Told::ArchivesUnread(error)),
+            Heard::Checked(checked) => {
+                self.note(self.book.history.checked(&checked));
+                let Checked { source, archive, finding, error, .. } = checked.clone();
+                self.tell(Told::Checked(checked));
+                if finding == Finding::Broken {
+                    let failure = error.unwrap_or_default();
+                    self.apply(Event::FoundBroken { source, archive, failure });
+                }
+            }
+            Heard::Ended(ended) => {
+                ended.error.into_iter().for_each(|error| self.tell(Told::VerifyingFailed(error)));
+                let left = ended.rest.len();
+                if left > 0 {
+                    self.tell(Told::VerifyingPaused { left });
+                }
+                self.apply(Event::Verified { rest: left > 0 });
+            }
+        }
+    }
+
     fn reload(&mut self) {
         match (self.parts.reload)() {
             Ok(reloaded) => {
@@ -349,9 +395,10 @@ impl Life {
         let last = tokio::time::sleep(self.parts.grace + LONGEST_END);
         tokio::pin!(grace, last);
         let mut patient = true;
-        while !self.tasks.is_empty() {
+        while !self.tasks.is_empty() || self.rounds.is_running() {
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
+                heard = self.rounds.next(), if self.rounds.is_running() => self.heard(heard),
                 // A store that hangs holds nobody up for ever; its leftovers are swept another time.
                 () = &mut last => return,
                 () = &mut grace, if patient => {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarm;
+use super::verifying::Verifying;
 use super::words::{Effect, End, Event, Job, Memory, Rhythm};
 use crate::history::Alarm;
 use crate::model::{AlarmKind, Outcome, Slug, Trigger};
@@ -47,6 +48,7 @@ pub struct State {
     failed_in: BTreeMap<Slug, String>,
     /// Open alarms, with what was said last; those of an earlier process are said once more.
     alarms: BTreeMap<Alarm, String>,
+    verifying: Verifying,
 }
 
 /// A run that has to begin.
@@ -66,8 +68,13 @@ struct Running {
 }
 
 impl State {
-    /// `alarms`: those that were open when the last process ended.
-    pub fn new(rhythm: Rhythm, memory: BTreeMap<Slug, Memory>, alarms: BTreeSet<Alarm>) -> Self {
+    /// `alarms`: those that were open when the last process ended. `round`: when its last round was due.
+    pub fn new(
+        rhythm: Rhythm,
+        memory: BTreeMap<Slug, Memory>,
+        alarms: BTreeSet<Alarm>,
+        round: Option<Timestamp>,
+    ) -> Self {
         Self {
             rhythm,
             docker: false,
@@ -82,6 +89,7 @@ impl State {
             attempts: BTreeMap::new(),
             failed_in: BTreeMap::new(),
             alarms: alarms.into_iter().map(|alarm| (alarm, String::new())).collect(),
+            verifying: Verifying::new(round),
         }
     }
 
@@ -94,6 +102,7 @@ impl State {
                 *at = now;
             }
         }
+        self.verifying.correct(now);
         match event {
             Event::Tick => {}
             Event::Listed { jobs, unprotected, alive } => {
@@ -113,16 +122,25 @@ impl State {
             }
             Event::DockerLost => self.docker = false,
             Event::Ended { source, end } => self.ended(&source, end, now),
+            Event::FoundBroken { source, archive, failure } => {
+                self.verifying.found_broken(source, archive, failure);
+            }
+            Event::Looked(broken) => self.verifying.looked(broken),
+            Event::Verified { rest } => self.verifying.ended(rest),
             Event::Configured(rhythm) => self.rhythm = rhythm,
             Event::Stopping => {
                 // What waits is due again when the next process begins.
                 self.stopping = true;
                 self.waiting.clear();
+                self.verifying.makes_room(&mut effects);
             }
         }
         if !self.stopping {
             self.come_due(now, &mut effects);
             self.begin(now, &mut effects);
+            let idle = self.running.is_empty() && self.waiting.is_empty();
+            let free = self.docker && idle && !self.is_closed(now);
+            self.verifying.begin(self.rhythm.verify, free, now, &mut effects);
         }
         self.judge(now, &mut effects);
         effects
@@ -143,6 +161,7 @@ impl State {
         });
         let ends = self.rhythm.blackout.iter().filter_map(|window| window.end(now));
         let all = due.chain(self.retries.values().copied()).chain(alarms).chain(ends);
+        let all = all.chain(self.verifying.wake(self.rhythm.verify));
         // What is due already waits for something else: a place, or the end of another run.
         all.filter(|at| *at > now).min()
     }
@@ -199,6 +218,10 @@ impl State {
     }
 
     fn ended(&mut self, source: &Slug, end: End, now: Timestamp) {
+        // A run fails, too, if its archive's own proof did.
+        if end.outcome == Outcome::Failed || self.verifying.has_broken() {
+            self.verifying.look_soon();
+        }
         let running = self.running.remove(source);
         let since = running.as_ref().map_or(now, |running| running.since);
         let container = running.map(|running| running.container);
@@ -331,7 +354,7 @@ impl State {
     /// Begins what waits, as far as there is room: the highest priority first, but whoever waits
     /// long rises.
     fn begin(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let closed = self.rhythm.blackout.iter().any(|window| window.end(now).is_some());
+        let closed = self.is_closed(now);
         while self.docker && self.running.len() < self.rhythm.concurrency {
             let rank = |(source, waiting): (&Slug, &Waiting)| {
                 let job = self.jobs.get(source)?;
@@ -349,6 +372,10 @@ impl State {
                 })
             };
             let Some((_, source)) = self.waiting.iter().filter_map(rank).min() else { break };
+            // A backup goes before verification, and not beside it.
+            if self.verifying.makes_room(effects) {
+                break;
+            }
             self.start(source, now, effects);
         }
     }
@@ -372,6 +399,10 @@ impl State {
             memory.handled.insert(schedule.clone(), due_at);
         }
         effects.push(Effect::Start { source, trigger, schedule, due_at });
+    }
+
+    fn is_closed(&self, now: Timestamp) -> bool {
+        self.rhythm.blackout.iter().any(|window| window.end(now).is_some())
     }
 
     fn has_room(&self, store: &Slug) -> bool {
@@ -407,21 +438,13 @@ impl State {
                 found.extend(alarm::judge(job, memory, promise, &self.rhythm, now));
             }
         }
-        if self.jobs.is_empty() && self.unprotected.is_empty() && !self.docker {
-            return;
-        }
-        for alarm in self.alarms.keys().filter(|alarm| !found.contains_key(alarm)) {
-            effects.push(Effect::Clear { alarm: alarm.clone() });
-        }
-        for (alarm, message) in &found {
-            // What is wrong with labels may become another thing; an age only grows.
-            let changed = |said: &String| {
-                said.is_empty() || (alarm.kind == AlarmKind::Unprotected && said != message)
-            };
-            if self.alarms.get(alarm).is_none_or(changed) {
-                effects.push(Effect::Raise { alarm: alarm.clone(), message: message.clone() });
-            }
-        }
-        self.alarms = found;
+        let broken = self.verifying.alarms();
+        found.extend(broken.clone().unwrap_or_default());
+        // What nobody knows stays as it is.
+        let stays = |alarm: &Alarm| match alarm.kind {
+            AlarmKind::Broken => broken.is_none(),
+            _ => self.jobs.is_empty() && self.unprotected.is_empty() && !self.docker,
+        };
+        alarm::settle(&mut self.alarms, found, stays, effects);
     }
 }

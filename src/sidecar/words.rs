@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::verifying::Broken;
 use crate::history::Alarm;
-use crate::model::{Outcome, Priority, Schedule, Slug, Trigger};
+use crate::model::{ArchiveId, Outcome, Priority, Schedule, Slug, Trigger};
 use crate::schedule::Blackout;
-use crate::settings::{Settings, StoreSettings};
+use crate::settings::{Settings, StoreSettings, VerifySettings};
 
 /// What the operator's settings say of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Rhythm {
     pub failing: u32,
     /// An archive that is smaller than the usual one by this share is an alarm.
     pub shrunk_percent: u8,
+    /// What a day's round of verification takes.
+    pub verify: VerifySettings,
 }
 
 impl Rhythm {
@@ -42,6 +45,7 @@ impl Rhythm {
             retries: schedule.retries,
             failing: alarms.failures,
             shrunk_percent: alarms.shrunk_percent,
+            verify: settings.verify,
         }
     }
 }
@@ -97,6 +101,18 @@ pub enum Event {
         source: Slug,
         end: End,
     },
+    /// Verification found an archive that is not what was written.
+    FoundBroken {
+        source: Slug,
+        archive: ArchiveId,
+        failure: String,
+    },
+    /// Everything could be listed, and this is known to be broken.
+    Looked(Broken),
+    /// Verification has ended. `rest`: whether it was broken off before its end.
+    Verified {
+        rest: bool,
+    },
     Configured(Rhythm),
     /// No run may begin any more.
     Stopping,
@@ -109,6 +125,17 @@ pub struct End {
     /// Whether the same may work a little later.
     pub retry: bool,
     pub stored_bytes: u64,
+}
+
+/// What verification has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// A day's share of every store.
+    Round { due_at: Timestamp },
+    /// What was left of a round that made room for a backup.
+    Rest,
+    /// Only to see what is known to be broken.
+    Look,
 }
 
 /// What is to be done now.
@@ -124,6 +151,13 @@ pub enum Effect {
     Cancel {
         source: Slug,
     },
+    /// Verifies archives. Nothing else goes on then.
+    Verify {
+        what: Verification,
+        settings: VerifySettings,
+    },
+    /// Ends what verifies now: a backup waits for it.
+    StopVerifying,
     /// A due time that gets no run of its own, and why.
     Explain {
         source: Slug,
