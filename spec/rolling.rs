@@ -79,7 +79,7 @@ fn a_flipped_byte_is_found_marked_and_an_alarm_until_the_archive_is_gone() {
     let name = format!("{}.manifest.json", ArchiveId::new(jiff::Timestamp::UNIX_EPOCH, 1));
     let unreadable = world.store().join("shop/keeper").join(&name);
     std::fs::write(&unreadable, "no manifest").unwrap();
-    for path in &files(&world, &broken) {
+    for path in files(&world, &broken) {
         std::fs::remove_file(path).unwrap();
     }
     let sidecar = Sidecar::start(&world, &["--set", "verify.share=100%"]);

@@ -59,10 +59,8 @@ async fn record(
     if failure.is_some() {
         // What was removed meanwhile is gone, not broken.
         let own = archive.clone();
-        blocking(move || -> Result<_, ArchiveError> {
-            Ok(own.store.open(&own.manifest.address().manifest()?)?)
-        })
-        .await?;
+        let open = move || Ok(own.store.open(&own.manifest.address().manifest()?)?);
+        blocking::<_, ArchiveError>(open).await?;
     }
     let check = Check { level, at: now(), failure, took_ms: None };
     let (own, address) = (archive.clone(), archive.manifest.address());
