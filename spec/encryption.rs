@@ -125,7 +125,7 @@ fn identity_files_are_read_and_what_is_none_is_not_said() {
 }
 
 /// Puts the frozen encrypted archive into a world's store. Returns its id and its payload's path.
-fn lay_out(world: &World) -> (String, PathBuf) {
+pub(crate) fn lay_out(world: &World) -> (String, PathBuf) {
     let manifest = Manifest::read(VECTOR.0.as_bytes()).unwrap();
     let folder = world.store().join(manifest.source.as_str()).join("@globals");
     std::fs::create_dir_all(&folder).unwrap();
@@ -136,7 +136,7 @@ fn lay_out(world: &World) -> (String, PathBuf) {
 }
 
 /// Writes an identity file into a world's folder.
-fn key_file(world: &World, name: &str, text: &str) -> String {
+pub(crate) fn key_file(world: &World, name: &str, text: &str) -> String {
     let path = world.folder.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()

@@ -5,6 +5,7 @@
 mod archive;
 mod cli;
 mod consumed;
+mod deep;
 mod docker;
 mod doctor;
 mod dry_run;

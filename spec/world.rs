@@ -119,6 +119,13 @@ impl World {
         Ran::of(self.command().args(arguments))
     }
 
+    /// What the program under test writes to its standard output, to the byte.
+    pub(crate) fn ringbolt_bytes(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.command().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    }
+
     /// The program under test, with this world's settings and no others.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(BINARY);

@@ -58,6 +58,7 @@ impl App {
             held: job::hold::folder(&self.settings.data_dir),
             helper_image: self.settings.docker.helper_image.clone(),
             identities: Identities::default(),
+            passphrase: None,
             stop,
             watcher,
         })

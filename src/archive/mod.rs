@@ -5,6 +5,7 @@
 //! is dumped, and how, it does not know.
 
 mod catalogue;
+mod deep;
 mod layout;
 mod manifest;
 mod proof;
@@ -13,6 +14,7 @@ mod staging;
 mod sweep;
 
 pub use catalogue::{Archive, Catalogue, catalogue, catalogue_of_all};
+pub use deep::check_deep;
 pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use proof::{Check, Proof, Standing, record};
@@ -46,6 +48,10 @@ pub enum ArchiveError {
     Write { target: String, source: std::io::Error },
     #[error("`{key}` is damaged: {what} has {found}, its manifest says {expected}")]
     Damaged { key: String, what: &'static str, found: Shown, expected: Shown },
+    #[error("`{key}` is damaged: it is not the dump that its manifest describes")]
+    Undecodable { key: String, source: PipelineError },
+    #[error("`{key}` holds {found}, its manifest says {expected}")]
+    OtherFacts { key: String, found: String, expected: String },
     #[error("no archive is named `{0}`")]
     Unknown(String),
 }
@@ -58,6 +64,18 @@ impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digest = self.0.sha256.to_string();
         write!(f, "{} bytes with SHA-256 {}…", self.0.bytes, &digest[..12])
+    }
+}
+
+impl ArchiveError {
+    /// Whether it says something about the archive. A disk that cannot be read today, or a key that is
+    /// missing, says nothing about what is in the store.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Undecodable { .. } | Self::OtherFacts { .. } => true,
+            Self::Store(error) => matches!(error, StoreError::Missing { .. }),
+            _ => false,
+        }
     }
 }
 
@@ -92,7 +110,7 @@ impl Explain for ArchiveError {
                 "the archive itself is not concerned: `ringbolt verify` writes a new proof"
                     .to_owned(),
             ),
-            Self::Damaged { .. } => {
+            Self::Damaged { .. } | Self::Undecodable { .. } | Self::OtherFacts { .. } => {
                 Some("restore from another archive, and look at the disk".to_owned())
             }
             Self::Unknown(_) => Some("`ringbolt list` shows every archive".to_owned()),

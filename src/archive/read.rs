@@ -51,6 +51,11 @@ pub fn open_plain(
 }
 
 impl Plain {
+    /// Whether what failed was the store, which says nothing about the archive in it.
+    pub(super) fn unreadable(&self) -> bool {
+        self.unchain.unreadable()
+    }
+
     /// Compares what was read with the manifest.
     ///
     /// # Errors
@@ -73,7 +78,7 @@ pub(super) fn sum_of(store: &dyn Store, key: &Key) -> Result<Sum, ArchiveError> 
     pipeline::sum(reader).map_err(|source| ArchiveError::Read { key: key.to_string(), source })
 }
 
-fn payload(manifest: &Manifest) -> Result<Key, ArchiveError> {
+pub(super) fn payload(manifest: &Manifest) -> Result<Key, ArchiveError> {
     Ok(manifest.address().manifest()?.sibling(&manifest.payload)?)
 }
 

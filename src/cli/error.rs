@@ -42,6 +42,10 @@ pub(super) enum CliError {
     NoDryRun,
     #[error("`{0}` writes {1} as it is, not JSON")]
     NoJson(&'static str, &'static str),
+    #[error("a stored archive is verified without keys, so `--identity` has no meaning here")]
+    NoIdentityNeeded,
+    #[error("a drill needs containers, and is not what `verify` does")]
+    Drill,
     #[error("there is no label `{0}`")]
     NoLabel(String, Option<&'static str>),
     #[error("there is no engine `{0}`")]
@@ -74,6 +78,10 @@ impl Explain for CliError {
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
             Self::Ambiguous(_, choices) => Some(format!("choose one: {}", choices.join(", "))),
+            Self::NoIdentityNeeded => Some("did you mean `--level deep`?".to_owned()),
+            Self::Drill => {
+                Some("`ringbolt drill ARCHIVE` restores it into a throwaway container".to_owned())
+            }
             Self::NoLabel(_, near) => near.map(|near| format!("did you mean `{near}`?")),
             Self::NoEngine(_) => Some(format!("there are {}", engine::names().join(", "))),
             Self::NothingLabelled(prefix) => Some(format!(

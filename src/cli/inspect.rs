@@ -1,4 +1,4 @@
-//! `list`, `show`, `verify`: what is in the store and what is known of it. None of them needs Docker.
+//! `list`, `show`: what is in the store and what is known of it. Neither needs Docker.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,9 @@ use super::printer::Printer;
 use super::{CliError, Failure, Outcome, archives, find};
 use crate::app::App;
 use crate::archive::{Archive, Check, Standing};
-use crate::job::{recipe, verify};
+use crate::job::recipe;
 use crate::model::units::Bytes;
-use crate::model::{ErrorKind, Part, chain};
-use crate::transport::Stop;
+use crate::model::{ErrorKind, Part};
 
 #[derive(Serialize)]
 struct ArchiveJson<'a> {
@@ -41,16 +40,6 @@ struct ShowJson<'a> {
     checks: &'a [Check],
     location: String,
     restore: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct VerifyJson<'a> {
-    id: &'a str,
-    source: &'a str,
-    database: Option<&'a str>,
-    level: &'static str,
-    ok: bool,
-    error: Option<String>,
 }
 
 /// What an archive holds, in one word for programs.
@@ -186,55 +175,4 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         printer.line("\nPut the path of an identity file of one of its recipients into the variable IDENTITY first.")?;
     }
     Ok(Ok(()))
-}
-
-pub(super) async fn verify(app: &App, printer: &Printer, stop: Stop, meant: &[String]) -> Outcome {
-    let catalogue = archives(app, printer)?;
-    let chosen: Vec<Archive> = match meant {
-        [] => catalogue.archives.clone(),
-        _ => meant.iter().map(|one| find(&catalogue, one)).collect::<Result<_, CliError>>()?,
-    };
-    if chosen.is_empty() {
-        printer.say("the store holds no archives: there is nothing to verify");
-    }
-    let mut bad = !catalogue.unreadable.is_empty();
-    let mut results = Vec::new();
-    for archive in &chosen {
-        let verified = tokio::select! {
-            verified = verify::stored(archive) => verified,
-            () = stop.wait() => return Ok(Err(Failure(ErrorKind::Interrupted))),
-        };
-        // An archive that could not be looked at is no broken one, and stops no other.
-        let found = verified.and_then(|(_, found)| Ok(found?));
-        bad |= found.is_err();
-        if let Err(error) = &found {
-            printer.error(error);
-        }
-        let manifest = &archive.manifest;
-        results.push(VerifyJson {
-            id: manifest.id.as_str(),
-            source: manifest.source.as_str(),
-            database: manifest.part.database().map(super::super::model::name::DatabaseName::as_str),
-            level: "stored",
-            ok: found.is_ok(),
-            error: found.as_ref().err().map(|error| chain(error)),
-        });
-    }
-    if printer.json {
-        printer.data(&results)?;
-    } else {
-        let row = |(result, archive): (&VerifyJson, &Archive)| {
-            let word = if result.ok { "verified" } else { "FAILED" };
-            [
-                result.id.to_owned(),
-                result.source.to_owned(),
-                archive.manifest.part.to_string(),
-                result.level.to_owned(),
-                word.to_owned(),
-            ]
-        };
-        let head = ["ARCHIVE", "SOURCE", "DATABASE", "LEVEL", "RESULT"];
-        printer.table(head, results.iter().zip(&chosen).map(row).collect())?;
-    }
-    Ok(if bad { Err(Failure(ErrorKind::Failed)) } else { Ok(()) })
 }

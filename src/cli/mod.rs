@@ -17,6 +17,7 @@ mod printer;
 mod progress;
 mod restore;
 mod run;
+mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::app::App;
 use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue_of_all};
-use crate::model::{ErrorKind, Explain, Part, Slug};
+use crate::model::{ErrorKind, Explain, Level, Part, Slug};
+use crate::pipeline::Identities;
 use crate::settings::Written;
 use crate::transport::Stop;
 use error::CliError;
@@ -81,9 +83,13 @@ enum Command {
     Verify {
         /// Archives, as `show` takes them [default: all]
         archives: Vec<String>,
-        /// How much to prove
+        /// How much to prove: `stored` or `deep`
         #[arg(long, default_value = "stored")]
         level: Level,
+        /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
+        /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
     },
     /// Write an archive's plain dump to standard output
     Cat {
@@ -183,12 +189,6 @@ enum ConfigCommand {
     Show,
     /// A JSON Schema of the settings file, for editors
     Schema,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Level {
-    /// Read the stored bytes back and compare them with the manifest
-    Stored,
 }
 
 /// A command that could not do what was asked, or not all of it. Everything worth saying about the
@@ -295,8 +295,15 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             history::run(&open()?, printer, &sources, limit.get())
         }
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
-        Some(Command::Verify { archives, level: Level::Stored }) => {
-            inspect::verify(&open()?, printer, stop, &archives).await
+        Some(Command::Verify { archives, level, identities }) => {
+            let app = open()?;
+            let identities = match level {
+                Level::Stored if identities.is_empty() => Identities::default(),
+                Level::Stored => return Err(CliError::NoIdentityNeeded),
+                Level::Deep => keys::read(&app.settings, &identities)?,
+                Level::Drill => return Err(CliError::Drill),
+            };
+            verify::run(&app, printer, stop, &archives, level, &identities).await
         }
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;

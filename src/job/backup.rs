@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use super::hold;
 use super::hook;
 use super::session::{self, Session};
-use super::{Context, Event, JobError, advised, blocking, now, random};
+use super::{Context, Event, JobError, advised, blocking, now, random, verify};
 use crate::archive::{
-    self, AccessRecord, Address, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
+    self, AccessRecord, Address, Archive, Check, Manifest, Proof, Sealed, Staging, WorkloadRecord,
 };
 use crate::engine::{Access, Dump, Globals, Scope};
 use crate::history::End;
@@ -16,7 +16,7 @@ use crate::model::{
     ArchiveId, DatabaseName, Databases, ErrorKind, Explain as _, Level, Outcome, Part, Plan, Slug,
     Trigger, chain,
 };
-use crate::pipeline::{Chain, Line, PipelineError, Recipients};
+use crate::pipeline::{Chain, Identities, Line, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// What came out of a run.
@@ -35,6 +35,8 @@ struct Run<'a> {
     plan: &'a Plan,
     trigger: Trigger,
     recipients: Recipients,
+    /// Reads back in this run what it has written.
+    witness: Identities,
     session: Session,
     tool_version: String,
     limits: Limits,
@@ -141,7 +143,7 @@ async fn begin<'a>(
     if !left.is_empty() {
         (context.watcher)(&Event::HeldReleased(left));
     }
-    let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    let (recipients, witness) = witnessed(context.recipients(plan)?, plan.verify);
     let deadline = plan.timeout.map(|timeout| Instant::now() + timeout);
     let limits = Limits { stall: Some(plan.stall), deadline, stop: context.stop.clone() };
     let store = context.store(plan);
@@ -154,7 +156,8 @@ async fn begin<'a>(
         session::open(context, &plan.workload, engine, &Access::of(plan), &limits).await?;
     let tool_version = session.tool()?;
     let host = context.docker.host_name().await;
-    let run = Run { context, plan, trigger, recipients, session, tool_version, limits, host };
+    let run =
+        Run { context, plan, trigger, recipients, witness, session, tool_version, limits, host };
     let databases = run.session.databases(&Access::of(plan), &plan.databases);
     if plan.databases == Databases::All && databases.is_empty() {
         return Err(JobError::NoDatabases);
@@ -200,11 +203,10 @@ impl Run<'_> {
         }
         match self.part(&part).await {
             Ok(manifest) => {
-                let address = manifest.address();
-                report.archives.push(manifest);
-                // Publishing has read every stored byte back. An archive whose proof cannot be
-                // written is there all the same; that the store begins to fail is told, too.
-                if let Err(error) = self.prove(address).await {
+                report.archives.push(manifest.clone());
+                // An archive whose proof cannot be written is there all the same; that the store
+                // begins to fail is told, too. One that is not good is there, and marked.
+                if let Err(error) = self.prove(manifest).await {
                     report.failures.push((Some(part), error));
                 }
             }
@@ -251,12 +253,21 @@ impl Run<'_> {
         Ok(published.manifest)
     }
 
-    async fn prove(&self, address: Address) -> Result<(), JobError> {
-        let store = self.context.store(self.plan);
-        let check = Check { level: Level::Stored, at: now(), failure: None };
-        blocking(move || archive::record(store.as_ref(), &address, Proof::default(), check))
-            .await
-            .map(drop)
+    /// Proves as much of an archive as the plan wants, and records it. Publishing has read every
+    /// stored byte back, so that much is known.
+    async fn prove(&self, manifest: Manifest) -> Result<(), JobError> {
+        let (store, address) = (self.context.store(self.plan), manifest.address());
+        let (check, at) = (Check { level: Level::Stored, at: now(), failure: None }, store.clone());
+        let record = move || archive::record(at.as_ref(), &address, Proof::default(), check);
+        let proof = blocking(record).await?;
+        if self.plan.verify == Level::Stored {
+            return Ok(());
+        }
+        let (rules, archive) = (&self.context.rules, Archive { manifest, proof, store });
+        let limits = Limits { stall: None, ..self.limits.clone() };
+        let checked = verify::run(rules, &archive, Level::Deep, &self.witness);
+        let (_, found) = limits.within(checked).await.map_err(JobError::Stopped)??;
+        Ok(found?)
     }
 
     /// Runs the dump through the chain. On the way out, whatever failed first is the error, and
@@ -362,6 +373,14 @@ impl Run<'_> {
             labels: plan.labels.clone(),
             ringbolt: env!("CARGO_PKG_VERSION").to_owned(),
         }
+    }
+}
+
+/// Only what is read back before the run ends needs a witness.
+fn witnessed(recipients: Recipients, verify: Level) -> (Recipients, Identities) {
+    match verify {
+        Level::Stored => (recipients, Identities::default()),
+        Level::Deep | Level::Drill => recipients.with_witness(),
     }
 }
 

@@ -25,10 +25,10 @@ use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{Engine, EngineError};
 use crate::labels::Rules;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Slug, Sum,
-    TableRows, Workload,
+    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Secret, Slug,
+    Sum, TableRows, Workload,
 };
-use crate::pipeline::{Identities, PipelineError};
+use crate::pipeline::{Identities, PASSPHRASE, PipelineError, Recipients};
 use crate::settings::DockerSettings;
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
@@ -48,6 +48,8 @@ pub struct Context {
     pub helper_image: Option<String>,
     /// What encrypted archives are read with.
     pub identities: Identities,
+    /// What archives are encrypted with where a plan says so.
+    pub passphrase: Option<Secret>,
     pub stop: Stop,
     /// Told what happens, from any thread.
     pub watcher: Arc<dyn Fn(&Event) + Send + Sync>,
@@ -70,6 +72,16 @@ impl Context {
     /// The engine with this name, as a plan or a manifest says it.
     fn engine(&self, name: &str) -> Result<&'static dyn Engine, JobError> {
         self.rules.engine(name).ok_or_else(|| JobError::UnknownEngine(name.to_owned()))
+    }
+
+    /// Who can decrypt the archives of a plan.
+    fn recipients(&self, plan: &Plan) -> Result<Recipients, JobError> {
+        match (&plan.recipients[..], &self.passphrase) {
+            ([only], Some(own)) if only == PASSPHRASE => {
+                Ok(Recipients::with_passphrase(own.clone()))
+            }
+            (texts, _) => Ok(Recipients::read(texts).map_err(PipelineError::from)?),
+        }
     }
 
     /// The store of a plan.

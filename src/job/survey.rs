@@ -13,7 +13,6 @@ use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue};
 use crate::engine::Access;
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
-use crate::pipeline::{PipelineError, Recipients};
 use crate::retention::{self, Candidate, Decision, State};
 use crate::store::{Probe, Store, Stores};
 use crate::transport::Limits;
@@ -92,7 +91,7 @@ pub async fn ask(
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
-    Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    context.recipients(plan)?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
     let engine = context.engine(plan.engine)?;
     let session =

@@ -13,7 +13,9 @@ mod unchain;
 
 pub use chain::{Chain, Finished};
 pub use digest::{digest, sum};
-pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
+pub use encrypt::{
+    EncryptionError, Generated, Identities, PASSPHRASE, Recipients, generate, is_locked,
+};
 pub use line::Line;
 pub use unchain::Unchain;
 
