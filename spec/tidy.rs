@@ -47,7 +47,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/progress.rs"]),
     ("comfy_table", &["src/cli/printer.rs"]),
     ("anyhow", &["src/cli/", "spec/"]),
-    ("rustix", &["src/store/", "src/sidecar/reaper.rs", "src/aside/"]),
+    ("rustix", &["src/store/", "src/sidecar/reaper.rs", "src/aside/", "src/cli/terminal.rs"]),
     ("glob", &["src/aside/files/dump.rs", "src/engine/sqlite/", "src/aside/sqlite.rs"]),
     ("getrandom", &["src/job/", "src/sidecar/", "spec/"]),
 ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::docker::{Endpoint, TlsError};
 use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
-use crate::model::{Explain as _, Problem};
+use crate::model::{Explain as _, Problem, Secret};
 use crate::pipeline::{Identities, Recipients};
 use crate::schedule::{self, Blackout};
 use crate::settings::{self, Settings, Written};
@@ -18,6 +18,8 @@ pub struct App {
     pub settings: Settings,
     pub rules: Arc<Rules>,
     pub stores: Stores,
+    /// What archives are encrypted with in the place of recipients.
+    pub passphrase: Option<Secret>,
     /// When no scheduled run begins.
     pub blackout: Vec<Blackout>,
 }
@@ -30,11 +32,12 @@ impl App {
         let mut problems = Vec::new();
         let stores = open_stores(&settings, &mut problems);
         check_recipients(&settings, &mut problems);
+        let passphrase = read_passphrase(&settings, &mut problems);
         problems.extend(check_docker(&settings));
         let blackout = read_blackout(&settings, &mut problems);
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => {
-                Ok(Self { settings, rules: Arc::new(rules), stores, blackout })
+                Ok(Self { settings, rules: Arc::new(rules), stores, passphrase, blackout })
             }
             Ok(_) => Err(problems),
             Err(found) => Err([problems, found].concat()),
@@ -58,7 +61,7 @@ impl App {
             held: job::hold::folder(&self.settings.data_dir),
             helper_image: self.settings.docker.helper_image.clone(),
             identities: Identities::default(),
-            passphrase: None,
+            passphrase: self.passphrase.clone(),
             stop,
             watcher,
         })
@@ -91,6 +94,25 @@ fn check_recipients(settings: &Settings, problems: &mut Vec<Problem>) {
             let problem = Problem::new(&settings.origin(&key), error.to_string());
             problems.push(problem.key(key).see("`ringbolt keygen --help`"));
         }
+    }
+}
+
+/// Reads the passphrase: what is wrong with it is wrong now, and not in the first backup. A line break at
+/// the end of its file is no part of it.
+fn read_passphrase(settings: &Settings, problems: &mut Vec<Problem>) -> Option<Secret> {
+    let source = settings.encryption.passphrase.as_ref()?;
+    let mut wrong = |message: String| {
+        let key = "encryption.passphrase";
+        problems.push(Problem::new(&settings.origin(key), message).key(key));
+        None
+    };
+    let passphrase = match source.read() {
+        Ok(read) => read.line(),
+        Err(error) => return wrong(format!("cannot be read: {error}")),
+    };
+    match Recipients::with_passphrase(passphrase.clone()) {
+        Ok(_) => Some(passphrase),
+        Err(error) => wrong(error.to_string()),
     }
 }
 

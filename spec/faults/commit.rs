@@ -10,7 +10,7 @@ use super::{Guarded, fill};
 use crate::world::{BINARY, Ran, World};
 
 /// Compiles the shim once for all tests.
-fn shim() -> &'static PathBuf {
+pub(crate) fn shim() -> &'static PathBuf {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));

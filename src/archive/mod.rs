@@ -10,6 +10,7 @@ mod layout;
 mod manifest;
 mod proof;
 mod read;
+mod rekey;
 mod staging;
 mod sweep;
 
@@ -19,10 +20,11 @@ pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use proof::{Check, Proof, Standing, record};
 pub use read::{Plain, check_identities, check_stored, open_plain};
+pub use rekey::rekey;
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;
 
-use crate::model::{ErrorKind, Explain, Sum};
+use crate::model::{ArchiveId, ErrorKind, Explain, Sum};
 use crate::pipeline::PipelineError;
 use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
@@ -52,6 +54,8 @@ pub enum ArchiveError {
     Undecodable { key: String, source: PipelineError },
     #[error("`{key}` holds {found}, its manifest says {expected}")]
     OtherFacts { key: String, found: String, expected: String },
+    #[error("archive `{0}` was changed by somebody else in the meantime")]
+    Changed(ArchiveId),
     #[error("no archive is named `{0}`")]
     Unknown(String),
 }

@@ -82,7 +82,12 @@ pub(super) fn payload(manifest: &Manifest) -> Result<Key, ArchiveError> {
     Ok(manifest.address().manifest()?.sibling(&manifest.payload)?)
 }
 
-fn compare(key: &Key, what: &'static str, found: Sum, expected: Sum) -> Result<(), ArchiveError> {
+pub(super) fn compare(
+    key: &Key,
+    what: &'static str,
+    found: Sum,
+    expected: Sum,
+) -> Result<(), ArchiveError> {
     if found == expected {
         return Ok(());
     }

@@ -119,7 +119,7 @@ fn gone(deleted: &Result<(), StoreError>) -> bool {
     matches!(deleted, Ok(()) | Err(StoreError::Missing { .. }))
 }
 
-fn begin_manifest(
+pub(super) fn begin_manifest(
     store: &dyn Store,
     key: &Key,
     manifest: &Manifest,

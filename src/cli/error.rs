@@ -44,6 +44,8 @@ pub(super) enum CliError {
     NoJson(&'static str, &'static str),
     #[error("a stored archive is verified without keys, so `--identity` has no meaning here")]
     NoIdentityNeeded,
+    #[error("`rekey` takes the archives that are meant, or `--all`")]
+    NothingToRekey,
     #[error("a drill needs containers, and is not what `verify` does")]
     Drill,
     #[error("there is no label `{0}`")]
@@ -92,6 +94,7 @@ impl Explain for CliError {
             | Self::Aside(_)
             | Self::Database(..)
             | Self::NoDryRun
+            | Self::NothingToRekey
             | Self::NoSettings
             | Self::NoJson(..) => None,
         }

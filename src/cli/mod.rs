@@ -15,8 +15,10 @@ mod labels;
 mod migrate;
 mod printer;
 mod progress;
+mod rekey;
 mod restore;
 mod run;
+mod terminal;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -141,6 +143,20 @@ enum Command {
         database: Option<String>,
         /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
         /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
+    },
+    /// Encrypt old archives to the recipients that settings and labels choose now
+    Rekey {
+        /// Archives, as `show` takes them
+        archives: Vec<String>,
+        /// Every archive
+        #[arg(long)]
+        all: bool,
+        /// A public key that shall decrypt them instead; may be repeated
+        #[arg(long, value_name = "RECIPIENT")]
+        to: Vec<String>,
+        /// Identity file that decrypts them now; may be repeated
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
     },
@@ -300,20 +316,26 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
             let identities = match level {
                 Level::Stored if identities.is_empty() => Identities::default(),
                 Level::Stored => return Err(CliError::NoIdentityNeeded),
-                Level::Deep => keys::read(&app.settings, &identities)?,
+                Level::Deep => keys::unlock(&app, &identities, &stop).await?,
                 Level::Drill => return Err(CliError::Drill),
             };
-            verify::run(&app, printer, stop, &archives, level, &identities).await
+            verify::run(&app, printer, stop, &archives, level, identities).await
         }
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
-            restore::cat(&app, printer, stop, &archive, &identities).await
+            let identities = keys::unlock(&app, &identities, &stop).await?;
+            restore::cat(&app, printer, stop, &archive, identities).await
         }
         Some(Command::Restore { archive, into, database, identities }) => {
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
+            let identities = keys::unlock(&app, &identities, &stop).await?;
             restore::run(&app, printer, stop, identities, &archive, &into, database).await
+        }
+        Some(Command::Rekey { archives, all, to, identities }) => {
+            let app = open()?;
+            let identities = keys::unlock(&app, &identities, &stop).await?;
+            let asked = rekey::Asked { archives, all, to };
+            rekey::run(&app, printer, stop, asked, identities).await
         }
         Some(Command::Keygen { output }) => keys::generate(printer, output.as_deref()),
         Some(Command::Aside { arguments }) => aside::run(arguments, &stop).await,

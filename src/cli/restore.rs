@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Outcome, archives, find, progress};
+use super::{CliError, Outcome, archives, find, keys, progress};
 use crate::app::App;
 use crate::job::restore::{self, Restored};
 use crate::job::{Context, JobError, cat as cat_job};
@@ -30,10 +30,11 @@ pub(super) async fn cat(
     printer: &Printer,
     stop: Stop,
     meant: &str,
-    identities: &Identities,
+    identities: Identities,
 ) -> Outcome {
     let archive = find(&archives(app, printer)?, meant)?;
-    match cat_job::run(&stop, &archive, identities, |piece| printer.bytes(piece)).await {
+    let identities = keys::with_passphrase(identities, [&archive], &stop).await?;
+    match cat_job::run(&stop, &archive, &identities, |piece| printer.bytes(piece)).await {
         Err(JobError::Output(error)) => Err(CliError::Print(error)),
         other => {
             other?;
@@ -53,6 +54,7 @@ pub(super) async fn run(
     database: Option<String>,
 ) -> Outcome {
     let archive = find(&archives(app, printer)?, meant)?;
+    let identities = keys::with_passphrase(identities, [&archive], &stop).await?;
     let database = match database {
         Some(name) => Some(name.parse().map_err(|error| CliError::Database(name, error))?),
         None => None,

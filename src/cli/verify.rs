@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Failure, Outcome, archives, find};
+use super::{CliError, Failure, Outcome, archives, find, keys};
 use crate::app::App;
 use crate::archive::{Archive, ArchiveError};
 use crate::job::{JobError, verify};
@@ -37,7 +37,7 @@ pub(super) async fn run(
     stop: Stop,
     meant: &[String],
     level: Level,
-    identities: &Identities,
+    identities: Identities,
 ) -> Outcome {
     let catalogue = archives(app, printer)?;
     let chosen: Vec<Archive> = match meant {
@@ -47,10 +47,14 @@ pub(super) async fn run(
     if chosen.is_empty() {
         printer.say("the store holds no archives: there is nothing to verify");
     }
+    let identities = match level {
+        Level::Stored => identities,
+        _ => keys::with_passphrase(identities, &chosen, &stop).await?,
+    };
     let mut results = Vec::new();
     for archive in &chosen {
         let verified = tokio::select! {
-            verified = verify::run(&app.rules, archive, level, identities) => verified,
+            verified = verify::run(&app.rules, archive, level, &identities) => verified,
             () = stop.wait() => return Ok(Err(Failure(ErrorKind::Interrupted))),
         };
         // An archive that could not be looked at is no broken one, and stops no other.

@@ -10,6 +10,7 @@ pub mod hold;
 mod hook;
 mod load;
 pub mod recipe;
+pub mod rekey;
 pub mod restore;
 mod session;
 pub mod survey;
@@ -25,10 +26,10 @@ use crate::docker::{Docker, DockerError, Endpoint};
 use crate::engine::{Engine, EngineError};
 use crate::labels::Rules;
 use crate::model::{
-    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, Part, Place, Plan, Problem, Secret, Slug,
-    Sum, TableRows, Workload,
+    ArchiveId, DatabaseName, ErrorKind, Explain, Hold, PASSPHRASE, Part, Place, Plan, Problem,
+    Secret, Slug, Sum, TableRows, Workload,
 };
-use crate::pipeline::{Identities, PASSPHRASE, PipelineError, Recipients};
+use crate::pipeline::{Identities, PipelineError, Recipients};
 use crate::settings::DockerSettings;
 use crate::store::{Store, StoreError, Stores};
 use crate::transport::{self, Limit, Limits, Stop, Transport, TransportError, Way};
@@ -78,7 +79,7 @@ impl Context {
     fn recipients(&self, plan: &Plan) -> Result<Recipients, JobError> {
         match (&plan.recipients[..], &self.passphrase) {
             ([only], Some(own)) if only == PASSPHRASE => {
-                Ok(Recipients::with_passphrase(own.clone()))
+                Ok(Recipients::with_passphrase(own.clone()).map_err(PipelineError::from)?)
             }
             (texts, _) => Ok(Recipients::read(texts).map_err(PipelineError::from)?),
         }
@@ -184,6 +185,10 @@ pub enum JobError {
     Counts { what: String, expected: u64, found: u64 },
     #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
     NoShell { program: &'static str, container: String },
+    #[error("archive `{0}` is encrypted, and settings and labels would not encrypt it")]
+    WouldDecrypt(ArchiveId),
+    #[error("it is not clear who shall decrypt archive `{id}`: {wrong}")]
+    NoRecipients { id: ArchiveId, wrong: String },
     #[error("engine `{0}` is not known to this Ringbolt")]
     UnknownEngine(String),
     #[error("cannot mark in `{path}` that a container is held")]
@@ -249,6 +254,7 @@ impl Explain for JobError {
             Self::LeftBehind { cause, .. } | Self::HalfFilled { cause, .. } => cause.kind(),
             Self::Stopped(Limit::Stopped) => ErrorKind::Interrupted,
             Self::Target { .. } | Self::GlobalsNamed(_) | Self::OneOnly { .. } => ErrorKind::Usage,
+            Self::WouldDecrypt(_) | Self::NoRecipients { .. } => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
     }
@@ -301,6 +307,9 @@ impl Explain for JobError {
             }
             Self::GlobalsNamed(_) | Self::OneOnly { .. } => {
                 Some("leave `--database` away".to_owned())
+            }
+            Self::WouldDecrypt(_) | Self::NoRecipients { .. } => {
+                Some("say with `--to` who shall decrypt it".to_owned())
             }
             Self::NoShell { .. } => Some(
                 "the image needs `/bin/sh`: without it, no command could be ended either"

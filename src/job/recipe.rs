@@ -5,7 +5,7 @@ use super::JobError;
 use crate::archive::{Archive, Manifest};
 use crate::engine::{Access, Destination, EngineError};
 use crate::labels::Rules;
-use crate::model::{Codec, Command, Database, Part, SecretRef, Value};
+use crate::model::{Codec, Command, Database, PASSPHRASE, Part, SecretRef, Value};
 
 /// The variable that names an identity file. A path of ours would be a guess, and one written into the
 /// line would be typed as it is.
@@ -46,7 +46,7 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             line: format!("echo {} | sha256sum --check", quoted(&sum)),
         },
     ];
-    if manifest.encrypted() {
+    if manifest.encrypted() && manifest.recipients != [PASSPHRASE] {
         steps.push(Step {
             about: "Have an identity: this says so unless the variable names its file, by its whole path",
             line: format!(": \"${{{IDENTITY}:?is to be the path of an identity file}}\""),
@@ -105,7 +105,10 @@ fn plain(manifest: &Manifest, payload: &str) -> String {
         Codec::Gzip(_) => Some("gzip --decompress --stdout"),
         Codec::None => None,
     };
-    let decrypt = format!("age --decrypt --identity \"${IDENTITY}\" {payload}");
+    let decrypt = match &manifest.recipients[..] {
+        [only] if only == PASSPHRASE => format!("age --decrypt {payload}"),
+        _ => format!("age --decrypt --identity \"${IDENTITY}\" {payload}"),
+    };
     match (manifest.encrypted(), decompress) {
         (true, Some(decompress)) => format!("{decrypt} | {decompress}"),
         (true, None) => decrypt,

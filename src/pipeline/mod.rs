@@ -9,14 +9,14 @@ mod compress;
 mod digest;
 mod encrypt;
 mod line;
+mod reencrypt;
 mod unchain;
 
 pub use chain::{Chain, Finished};
 pub use digest::{digest, sum};
-pub use encrypt::{
-    EncryptionError, Generated, Identities, PASSPHRASE, Recipients, generate, is_locked,
-};
+pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
 pub use line::Line;
+pub use reencrypt::{Reencrypted, reencrypt};
 pub use unchain::Unchain;
 
 use crate::engine::Invalid;

@@ -248,6 +248,15 @@ pub(super) const ROWS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "encryption.passphrase",
+        expects: "a passphrase of at least 12 characters; better `encryption.passphrase_file`, a path",
+        examples: &["correct-horse-battery-staple"],
+        about: "Encrypts archives in the place of recipients, and decrypts them: whoever breaks into the host can read them. Prefer recipients.",
+        secret: true,
+        reader: Reader::Secret(|settings, source| settings.encryption.passphrase = Some(source)),
+        ..ROW
+    },
+    Setting {
         key: "labels.prefix",
         expects: "letters, digits, `.`, `_`, `-`; at most 128",
         default: "`ringbolt`",

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{EncryptionError, MOST_WORK, PASSPHRASE, PublicKey, secret};
-use crate::model::Secret;
+use super::{EncryptionError, MOST_WORK, PublicKey, secret};
+use crate::model::{PASSPHRASE, Secret};
 
 /// An identity file has some hundred bytes, also within a locked one.
 const LARGEST: u64 = 1 << 20;
@@ -30,9 +30,8 @@ enum Opens {
     Witness,
 }
 
-/// Whether an identity file wants a passphrase before it can be read. Of an SSH key only the
-/// attempt tells.
-pub fn is_locked(text: &[u8]) -> bool {
+/// Whether it is an identity file that age has locked with a passphrase. Of an SSH key only reading tells.
+fn is_locked(text: &[u8]) -> bool {
     let begin = text.trim_ascii_start();
     begin.starts_with(b"-----BEGIN AGE ENCRYPTED") || begin.starts_with(b"age-encryption.org/")
 }

@@ -11,7 +11,8 @@ use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 
 pub use error::EncryptionError;
-pub use identities::{Identities, is_locked};
+use error::SHORTEST;
+pub use identities::Identities;
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 use age::ssh::ParseRecipientKeyError as SshError;
@@ -22,13 +23,9 @@ use jiff::{Timestamp, Unit};
 use zeroize::Zeroizing;
 
 use super::digest::{Summed, sum};
-use crate::model::{Secret, Sum};
+use crate::model::{PASSPHRASE, Secret, Sum};
 
 const BUFFER: usize = 128 * 1024;
-
-/// What a plan and a manifest say in the place of recipients where archives are encrypted with a
-/// passphrase. No fingerprint reads like this.
-pub const PASSPHRASE: &str = "passphrase";
 
 /// scrypt's work, as a power of two: 64 MiB of memory and a fifth of a second for each archive. The
 /// crate's own choice, a second's work, takes 256 MiB and more, which a small backup host lacks.
@@ -90,8 +87,14 @@ impl Recipients {
     }
 
     /// Whoever knows the passphrase, and nobody else.
-    pub fn with_passphrase(passphrase: Secret) -> Self {
-        Self { passphrase: Some(passphrase), ..Self::default() }
+    ///
+    /// # Errors
+    /// [`EncryptionError::ShortPassphrase`].
+    pub fn with_passphrase(passphrase: Secret) -> Result<Self, EncryptionError> {
+        match passphrase.reveal().chars().count() < SHORTEST {
+            true => Err(EncryptionError::ShortPassphrase),
+            false => Ok(Self { passphrase: Some(passphrase), ..Self::default() }),
+        }
     }
 
     /// These, and what reads back in this run what is encrypted to them. Beside public keys that is a
