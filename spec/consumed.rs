@@ -14,7 +14,7 @@ use crate::encryption::pair;
 use crate::world::{World, docker, wait_for};
 
 /// Rows that take one value only, which is what this version always does.
-const ONLY_ONE: [&str; 4] = ["compress.at", "verify", "parallel", "notify"];
+const ONLY_ONE: [&str; 3] = ["compress.at", "parallel", "notify"];
 
 /// What has been looked for.
 struct Seen(BTreeSet<&'static str>);
@@ -52,6 +52,7 @@ fn every_label_has_an_effect() {
         ("job.sql.format", "plain"),
         ("job.gzip.compress", "gzip:1"),
         ("job.sealed.encrypt", "team"),
+        ("job.deep.verify", "deep"),
         ("job.away.stores", "offsite"),
         ("job.timed.schedule", "0 3 * * *"),
         ("job.timed.timezone", "Asia/Tokyo"),
@@ -144,6 +145,8 @@ fn every_label_has_an_effect() {
     seen.check("format", payload("shop-sql").ends_with(".sql.zst"));
     seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
     seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
+    let proof = |name: &str| of(&list, "source", name)["proof"].clone();
+    seen.check("verify", proof("shop-deep") == "deep" && proof("shop") == "stored");
     seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
     seen.check("schedule", dry("shop-timed")["next_runs"].as_array().unwrap().len() == 3);
     let next = dry("shop-timed")["next_runs"][0].as_str().unwrap().to_owned();
@@ -219,6 +222,11 @@ fn every_setting_has_an_effect() {
     seen.check("defaults.<label>", source("shop")["codec"] == "gzip:6");
     seen.check("encryption.recipients", source("shop")["recipients"] == 1);
     seen.check("encryption.groups.<name>", source("shop-team")["recipients"] == 2);
+    let words = ["--dry-run", "--json", "--set", "encryption.passphrase=twelve-and-more"];
+    let alone = world.ringbolt(&words).json();
+    let alone = of(&alone["sources"], "source", "shop");
+    let effect = alone["encrypted"] == true && alone["recipients"] == 0;
+    seen.check("encryption.passphrase", effect);
     run(&["backup"]).expect(0);
     let text = "RINGBOLT_ENCRYPTION__IDENTITY";
     let mut cat = world.command();

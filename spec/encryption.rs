@@ -279,3 +279,32 @@ fn keygen_makes_identity_files_and_overwrites_none() {
     world.ringbolt(&["keygen", "-o", nowhere.to_str().unwrap()]).expect(1).says("cannot write");
     world.ringbolt(&["keygen", "--json"]).expect(2).says("not JSON");
 }
+
+#[test]
+fn that_one_key_alone_opens_the_archives_is_told_once_and_is_no_error() {
+    let world = World::new();
+    let (one, two) = (pair().0, pair().0);
+    let told = |arguments: &[&str], keys: &str| {
+        let set = format!("encryption.recipients={keys}");
+        let ran = world.ringbolt(&[arguments, &["--set", &set]].concat());
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(
+            said.matches("only one recipient").count(),
+            said.matches("a second public key").count()
+        );
+        (said.matches("only one recipient").count(), ran.code)
+    };
+    let twice = format!("{one},{one}");
+    let both = format!("{one},{two}");
+    for (keys, times) in [(&one, 1), (&twice, 1), (&both, 0), (&String::new(), 0)] {
+        assert_eq!(told(&["config", "check"], keys), (times, Some(0)), "{keys}");
+    }
+    let group = format!("encryption.groups.team={one}");
+    let ran = world.ringbolt(&["config", "check", "--set", &group]).expect(0);
+    ran.says("warning: there is only one recipient").says("hint: add a second public key");
+    world.postgres("db", &[("enable", "true"), ("job.more.format", "plain")], &[]);
+    for (keys, times) in [(&one, 1), (&both, 0)] {
+        assert_eq!(told(&["--dry-run"], keys), (times, Some(0)), "{keys}");
+        assert_eq!(told(&["doctor"], keys).0, times, "{keys}");
+    }
+}

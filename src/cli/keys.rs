@@ -42,6 +42,9 @@ impl Explain for KeyError {
             Self::Write(_, error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 ErrorKind::Failed
             }
+            Self::Terminal(error) if error.kind() == io::ErrorKind::Interrupted => {
+                ErrorKind::Interrupted
+            }
             Self::Terminal(_) => ErrorKind::Failed,
             _ => ErrorKind::Usage,
         }

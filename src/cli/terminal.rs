@@ -35,10 +35,10 @@ impl Drop for Hidden {
     }
 }
 
-/// Asks. `None`: there is no terminal, so nobody can be asked; or they want to stop.
+/// Asks. `None`: there is no terminal, so nobody can be asked.
 ///
 /// # Errors
-/// If the terminal fails.
+/// If the terminal fails; of kind [`io::ErrorKind::Interrupted`] if they would rather stop.
 pub(super) async fn ask(question: &str, stop: &Stop) -> io::Result<Option<Secret>> {
     // Not the standard input: it may be a pipe, and somebody be there all the same.
     let Ok(terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
@@ -52,7 +52,7 @@ pub(super) async fn ask(question: &str, stop: &Stop) -> io::Result<Option<Secret
             Ok(line) => line.map(Some),
             Err(error) => Err(io::Error::other(error)),
         },
-        () = stop.wait() => Ok(None),
+        () = stop.wait() => Err(io::ErrorKind::Interrupted.into()),
     }
 }
 

@@ -105,7 +105,8 @@ pub fn of_settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
 /// Whether the identities that are known here belong to those who shall decrypt. That none is known
 /// is as it should be on a host that only writes.
 pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
-    if identities.is_empty() {
+    // A passphrase is told of already.
+    if settings.encryption.identity.is_none() {
         return Vec::new();
     }
     let unknown = settings.encryption.recipients.iter().filter(|key| {

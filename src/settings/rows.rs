@@ -241,7 +241,7 @@ pub(super) const ROWS: &[Setting] = &[
     Setting {
         key: "encryption.identity",
         expects: "the text of an age identity; better `encryption.identity_file`, its path",
-        about: "Decrypts archives for `cat` and `restore`. Backups need none: keep it off the host.",
+        about: "Decrypts archives for `cat`, `restore`, `verify --level deep` and `rekey`. Backups need none: keep it off the host.",
         examples: &["AGE-SECRET-KEY-1…"],
         secret: true,
         reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),

@@ -27,8 +27,8 @@ use crate::model::{PASSPHRASE, Secret, Sum};
 
 const BUFFER: usize = 128 * 1024;
 
-/// scrypt's work, as a power of two: 64 MiB of memory and a fifth of a second for each archive. The
-/// crate's own choice, a second's work, takes 256 MiB and more, which a small backup host lacks.
+/// scrypt's work, as a power of two: 64 MiB of memory for each archive. The crate's own choice, a
+/// second's work, takes 256 MiB and more, which a small backup host lacks.
 const WORK: u8 = 16;
 
 /// The most work that a header may ask for: 1 GiB of memory. A hostile one could ask for any amount.
