@@ -30,6 +30,9 @@ fn rewrite(world: &World, id: &str, change: impl FnOnce(&mut Vec<u8>, &mut Manif
     std::fs::write(path, manifest.write().unwrap()).unwrap();
 }
 
+/// What is done to plain bytes and manifest.
+type Change = fn(&mut Vec<u8>, &mut Manifest);
+
 fn proof(world: &World, id: &str) -> Value {
     world.list().into_iter().find(|archive| archive["id"] == id).unwrap()["proof"].clone()
 }
@@ -61,7 +64,6 @@ fn a_whole_dump_passes_and_one_that_only_hashes_does_not() {
             std::fs::write(world.store().join(name), bytes).unwrap();
         }
     };
-    type Change = fn(&mut Vec<u8>, &mut Manifest);
     let cases: [(&str, Change, &str); 4] = [
         ("a cut dump", |plain, _| plain.truncate(plain.len() / 2), "the dump is cut"),
         ("no dump", |plain, _| *plain = b"hello\n".repeat(9000), "the dump is cut"),

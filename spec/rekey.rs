@@ -60,7 +60,7 @@ fn an_archive_goes_to_new_recipients_and_is_the_same_inside() {
         (&true.into(), &public.clone().into())
     );
     let after = old.manifest();
-    assert_eq!(after.recipients, [public.clone()]);
+    assert_eq!(after.recipients, std::slice::from_ref(&public));
     assert!(after.stored != before.stored && after.payload != before.payload);
     assert!(after.payload.ends_with(".sql.zst.age"), "{}", after.payload);
     let (stored, recipients, payload) =
