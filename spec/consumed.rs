@@ -53,6 +53,7 @@ fn every_label_has_an_effect() {
         ("job.gzip.compress", "gzip:1"),
         ("job.echoed.digest.at", "both"),
         ("job.sealed.encrypt", "team"),
+        ("job.deep.verify", "deep"),
         ("job.away.stores", "offsite"),
         ("job.proven.verify", "drill"),
         ("job.proven.verify.checksums", "true"),
@@ -148,6 +149,8 @@ fn every_label_has_an_effect() {
     seen.check("compress", payload("shop-gzip").ends_with(".pgdump.gz"));
     seen.check("digest.at", show("shop-echoed")["manifest"]["digest_at"] == "both");
     seen.check("encrypt", payload("shop-sealed").ends_with(".pgdump.zst.age"));
+    let proof = |name: &str| of(&list, "source", name)["proof"].clone();
+    seen.check("verify", proof("shop-deep") == "deep" && proof("shop") == "stored");
     seen.check("stores", of(&list, "source", "shop-away")["stores"][0] == "offsite");
     seen.check("verify", show("shop-proven")["proof"] == "drill");
     let sum = show("shop-proven")["manifest"]["census"]["rows public.a"].clone();
@@ -226,6 +229,11 @@ fn every_setting_has_an_effect() {
     seen.check("defaults.<label>", source("shop")["codec"] == "gzip:6");
     seen.check("encryption.recipients", source("shop")["recipients"] == 1);
     seen.check("encryption.groups.<name>", source("shop-team")["recipients"] == 2);
+    let words = ["--dry-run", "--json", "--set", "encryption.passphrase=twelve-and-more"];
+    let alone = world.ringbolt(&words).json();
+    let alone = of(&alone["sources"], "source", "shop");
+    let effect = alone["encrypted"] == true && alone["recipients"] == 0;
+    seen.check("encryption.passphrase", effect);
     run(&["backup"]).expect(0);
     let text = "RINGBOLT_ENCRYPTION__IDENTITY";
     let mut cat = world.command();

@@ -48,7 +48,7 @@ fn keys_that_make_archives_unreadable_are_told() {
     let ((first, identity), (second, _)) = (pair(), pair());
     let one = format!("encryption.recipients={first}");
     let ran = world.ringbolt(&["doctor", "--json", "--set", &one]).expect(0);
-    says(&ran, "keys", &["doubtful", "only one recipient", "add a second one"]);
+    says(&ran, "keys", &["doubtful", "only one recipient", "add a second public key"]);
 
     let file = world.folder.join("key.txt");
     std::fs::write(&file, identity).unwrap();

@@ -87,6 +87,7 @@ fn every_example_is_right_and_every_mistake_is_a_problem() {
             "defaults.<label>",
             "docker.tls.key",
             "encryption.identity",
+            "encryption.passphrase",
             "labels.policy.refuse",
             "schedule.blackout",
             "signing.key",

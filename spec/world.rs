@@ -138,6 +138,40 @@ impl World {
         }
     }
 
+    /// The same where nobody can be asked for a passphrase.
+    pub(crate) fn unattended(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new("setsid");
+        self.settle(&mut command);
+        Ran::of(command.args(["--wait", BINARY]).args(arguments))
+    }
+
+    /// The same at a terminal, where somebody types these lines, each when they are asked. What the terminal
+    /// shows is the output.
+    pub(crate) fn at_a_terminal(&self, arguments: &[&str], lines: &[&str]) -> Ran {
+        use std::io::{Read as _, Write as _};
+
+        let words: Vec<String> =
+            [&[BINARY], arguments].concat().iter().map(|w| format!("'{w}'")).collect();
+        let mut command = Command::new("script");
+        self.settle(&mut command);
+        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (mut keyboard, mut screen) =
+            (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (mut seen, mut byte, mut asked) = (Vec::new(), [0], lines.iter());
+        while screen.read(&mut byte).unwrap() == 1 {
+            seen.push(byte[0]);
+            let last = seen.rsplit(|byte| *byte == b'\n').next().unwrap();
+            if last.starts_with(b"passphrase of ") && last.ends_with(b": ") {
+                let line = asked.next().expect("nobody is asked more than that");
+                keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
+            }
+        }
+        let code = child.wait().unwrap().code();
+        Ran { code, stdout: String::from_utf8_lossy(&seen).into_owned(), stderr: String::new() }
+    }
+
     /// `list --json`.
     pub(crate) fn list(&self) -> Vec<Value> {
         let ran = self.ringbolt(&["list", "--json"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::docker::{Endpoint, TlsError};
 use crate::job::{self, Context, Event, JobError};
 use crate::labels::Rules;
-use crate::model::{Explain as _, Problem};
+use crate::model::{Explain as _, Problem, Secret};
 use crate::pipeline::{Identities, Recipients, Signing, SigningError};
 use crate::schedule::{self, Blackout};
 use crate::settings::{self, SecretSource, Settings, Written};
@@ -20,6 +20,8 @@ pub struct App {
     pub stores: Stores,
     /// What manifests are signed with, and whose signatures are trusted.
     pub signing: Signing,
+    /// What archives are encrypted with in the place of recipients.
+    pub passphrase: Option<Secret>,
     /// When no scheduled run begins.
     pub blackout: Vec<Blackout>,
 }
@@ -32,12 +34,13 @@ impl App {
         let mut problems = Vec::new();
         let stores = open_stores(&settings, &mut problems);
         check_recipients(&settings, &mut problems);
+        let passphrase = read_passphrase(&settings, &mut problems);
         problems.extend(check_docker(&settings));
         let signing = read_signing(&settings, &mut problems);
         let blackout = read_blackout(&settings, &mut problems);
         match Rules::new(&settings) {
             Ok(rules) if problems.is_empty() => {
-                Ok(Self { settings, rules: Arc::new(rules), stores, signing, blackout })
+                Ok(Self { settings, rules: Arc::new(rules), stores, signing, passphrase, blackout })
             }
             Ok(_) => Err(problems),
             Err(found) => Err([problems, found].concat()),
@@ -64,6 +67,7 @@ impl App {
             drill: self.settings.drill.clone(),
             identities: Identities::default(),
             signing: self.signing.clone(),
+            passphrase: self.passphrase.clone(),
             stop,
             watcher,
         })
@@ -96,6 +100,25 @@ fn check_recipients(settings: &Settings, problems: &mut Vec<Problem>) {
             let problem = Problem::new(&settings.origin(&key), error.to_string());
             problems.push(problem.key(key).see("`ringbolt keygen --help`"));
         }
+    }
+}
+
+/// Reads the passphrase: what is wrong with it is wrong now, and not in the first backup. A line break at
+/// the end of its file is no part of it.
+fn read_passphrase(settings: &Settings, problems: &mut Vec<Problem>) -> Option<Secret> {
+    let source = settings.encryption.passphrase.as_ref()?;
+    let mut wrong = |message: String| {
+        let key = "encryption.passphrase";
+        problems.push(Problem::new(&settings.origin(key), message).key(key));
+        None
+    };
+    let passphrase = match source.read() {
+        Ok(read) => read.line(),
+        Err(error) => return wrong(format!("cannot be read: {error}")),
+    };
+    match Recipients::with_passphrase(passphrase.clone()) {
+        Ok(_) => Some(passphrase),
+        Err(error) => wrong(error.to_string()),
     }
 }
 

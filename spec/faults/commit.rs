@@ -13,7 +13,7 @@ use crate::world::{BINARY, Ran, World};
 const EIO: i32 = 5;
 
 /// Compiles the shim once for all tests.
-fn shim() -> &'static PathBuf {
+pub(crate) fn shim() -> &'static PathBuf {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));

@@ -1,7 +1,7 @@
 //! Faults: whatever breaks, a run ends as failed, nothing half-done is visible, no process stays
 //! behind, and the archives of before are untouched.
 
-mod commit;
+pub(crate) mod commit;
 mod docker;
 pub(crate) mod proxy;
 mod tool;

@@ -3,6 +3,7 @@
 //
 // SHIM_ROOT: only calls below this path count.  SHIM_AT: which one, from 1 (0: none).
 // SHIM_FAIL: an errno instead of SIGKILL.       SHIM_LOG: where each call is noted.
+// SHIM_ROT: once a manifest is there, a bit of the last byte of its payload is flipped.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -54,7 +55,28 @@ static int step_fd(const char *call, int fd) {
 #define FAIL_IF(error) do { int e_ = (error); if (e_) { errno = e_; return -1; } } while (0)
 
 int fsync(int fd) { FAIL_IF(step_fd("fsync", fd)); return REAL(fsync)(fd); }
-int rename(const char *from, const char *to) { FAIL_IF(step("rename", to)); return REAL(rename)(from, to); }
+static char payload[4096];
+
+// The disk that was right when it was asked, and is not afterwards.
+static void rot(const char *renamed) {
+  if (!getenv("SHIM_ROT") || !below(renamed)) return;
+  if (!strstr(renamed, ".json")) { strncpy(payload, renamed, sizeof payload - 1); return; }
+  if (!strstr(renamed, ".manifest.json")) return;
+  int fd = open(payload, O_RDWR);
+  struct stat found;
+  char byte;
+  if (fd < 0 || fstat(fd, &found) || pread(fd, &byte, 1, found.st_size - 1) != 1) return;
+  byte ^= 1;
+  if (pwrite(fd, &byte, 1, found.st_size - 1) != 1) return;
+  close(fd);
+}
+
+int rename(const char *from, const char *to) {
+  FAIL_IF(step("rename", to));
+  int result = REAL(rename)(from, to);
+  if (result == 0) rot(to);
+  return result;
+}
 int mkdir(const char *path, mode_t mode) { FAIL_IF(step("mkdir", path)); return REAL(mkdir)(path, mode); }
 int unlink(const char *path) { FAIL_IF(step("unlink", path)); return REAL(unlink)(path); }
 

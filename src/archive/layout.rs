@@ -1,6 +1,7 @@
 //! Where an archive's files are: `<source>/<part>/<id>.<extension>`. The one place that turns names
 //! into paths.
 
+use super::Manifest;
 use crate::model::{ArchiveId, Codec, Part, Slug};
 use crate::pipeline::{Recipients, digest};
 use crate::store::{Key, KeyError};
@@ -8,6 +9,8 @@ use crate::store::{Key, KeyError};
 const MANIFEST: &str = ".manifest.json";
 const SIGNATURE: &str = ".manifest.json.minisig";
 const PROOF: &str = ".proof.json";
+/// The last extension of a payload that is encrypted.
+const ENCRYPTED: &str = ".age";
 /// The longest folder's name; file systems take 255 bytes.
 const LONGEST: usize = 200;
 /// How many digits of a digest stand for what was cut off.
@@ -50,7 +53,7 @@ impl Address {
             Codec::Gzip(_) => ".gz",
             Codec::None => "",
         };
-        let encrypted = if recipients.is_empty() { "" } else { ".age" };
+        let encrypted = if recipients.is_empty() { "" } else { ENCRYPTED };
         self.file(&format!(".{extension}{codec}{encrypted}"))
     }
 
@@ -73,6 +76,25 @@ impl Address {
     pub fn proof(&self) -> Result<Key, KeyError> {
         self.file(PROOF)
     }
+}
+
+/// The name of a payload that is written anew for other recipients: the old one's, with something random
+/// in it, because two names are never to be one.
+pub(super) fn rekeyed(manifest: &Manifest, random: u64) -> String {
+    let id = manifest.id.as_str();
+    let chain = manifest.payload[id.len()..].trim_start_matches('.');
+    let chain = match chain.split_once('.') {
+        Some((first, rest)) if is_rekeying(first) => rest,
+        _ => chain,
+    };
+    let chain = chain.strip_suffix(ENCRYPTED).unwrap_or(chain);
+    format!("{id}.r{:08x}.{chain}{ENCRYPTED}", random >> 32)
+}
+
+/// Whether a part of a payload's name says that it was rekeyed.
+fn is_rekeying(part: &str) -> bool {
+    let digits = part.strip_prefix('r').unwrap_or_default();
+    digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// The manifest beside a payload, signature or proof.

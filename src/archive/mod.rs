@@ -10,6 +10,7 @@ mod manifest;
 mod meant;
 mod proof;
 mod read;
+mod rekey;
 mod signature;
 mod staging;
 mod sweep;
@@ -20,12 +21,13 @@ pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use meant::{Found, MeantError, find};
 pub use proof::{Check, Proof, Standing, record};
 pub use read::{Plain, check_deep, check_identities, check_payload, check_stored, open_plain};
+pub use rekey::rekey;
 pub use signature::{rewrite, sign};
 pub use staging::{Published, Sealed, Staging};
 pub use sweep::sweep;
 
 use crate::engine::Invalid;
-use crate::model::{ErrorKind, Explain, Sum};
+use crate::model::{ArchiveId, ErrorKind, Explain, Sum};
 use crate::pipeline::{EncryptionError, KeyId, PipelineError, SignatureFault};
 use crate::store::{FULL, KeyError, StoreError};
 use crate::transport::TransportError;
@@ -63,6 +65,8 @@ pub enum ArchiveError {
     Signed(String, KeyId),
     #[error("archive `{0}` cannot be signed: there is no key")]
     NoKey(String),
+    #[error("archive `{0}` was changed by somebody else in the meantime")]
+    Changed(ArchiveId),
 }
 
 /// A sum as it stands in messages.

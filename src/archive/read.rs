@@ -58,11 +58,14 @@ pub fn check_deep(
     let mut piece = vec![0; PIECE];
     let judged = |source| ArchiveError::Dump { key: key(), source };
     loop {
-        // Every stored byte could be read just now, so what cannot is in the bytes.
-        let undecodable = |source| ArchiveError::Undecodable { key: key(), source };
-        match plain.read(&mut piece).map_err(undecodable)? {
-            0 => break,
-            read => validator.check(&piece[..read]).map_err(judged)?,
+        match plain.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => validator.check(&piece[..read]).map_err(judged)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) if plain.unreadable() => {
+                return Err(ArchiveError::Read { key: key(), source });
+            }
+            Err(source) => return Err(ArchiveError::Undecodable { key: key(), source }),
         }
     }
     plain.finish()?;
@@ -98,6 +101,11 @@ pub fn open_plain(
 }
 
 impl Plain {
+    /// Whether what failed was the store, which says nothing about the archive in it.
+    pub(super) fn unreadable(&self) -> bool {
+        self.unchain.unreadable()
+    }
+
     /// Compares what was read with the manifest.
     ///
     /// # Errors
@@ -120,11 +128,16 @@ pub(super) fn sum_of(store: &dyn Store, key: &Key) -> Result<Sum, ArchiveError> 
     pipeline::sum(reader).map_err(|source| ArchiveError::Read { key: key.to_string(), source })
 }
 
-fn payload(manifest: &Manifest) -> Result<Key, ArchiveError> {
+pub(super) fn payload(manifest: &Manifest) -> Result<Key, ArchiveError> {
     Ok(manifest.address().manifest()?.sibling(&manifest.payload)?)
 }
 
-fn compare(key: &Key, what: &'static str, found: Sum, expected: Sum) -> Result<(), ArchiveError> {
+pub(super) fn compare(
+    key: &Key,
+    what: &'static str,
+    found: Sum,
+    expected: Sum,
+) -> Result<(), ArchiveError> {
     if found == expected {
         return Ok(());
     }

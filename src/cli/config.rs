@@ -1,7 +1,7 @@
 //! `config`: whether the settings are right, what applies, and which there are.
 
-use super::Outcome;
 use super::printer::Printer;
+use super::{Outcome, keys};
 use crate::app::App;
 use crate::settings;
 
@@ -13,6 +13,14 @@ pub(super) fn check(app: &App, printer: &Printer) -> Outcome {
     } else {
         let given = effective.iter().filter(|shown| shown.origin != "default").count();
         printer.line(&format!("the settings are right: {given} given, the rest are defaults"))?;
+    }
+    let encryption = &app.settings.encryption;
+    let lone = match &encryption.recipients[..] {
+        [] => encryption.groups.values().any(|keys| keys::is_lone(keys)),
+        keys => keys::is_lone(keys),
+    };
+    if lone {
+        keys::warn_of_lone_key(printer);
     }
     Ok(Ok(()))
 }

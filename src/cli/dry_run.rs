@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::backup::choose;
 use super::printer::Printer;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, keys};
 use crate::app::App;
 use crate::job::survey::{self, Finding, StoreFinding};
 use crate::model::units::{Bytes, exact, span};
-use crate::model::{Databases, ErrorKind, Explain, Level, Plan, Problem, chain};
+use crate::model::{Databases, ErrorKind, Explain, Level, PASSPHRASE, Plan, Problem, chain};
 use crate::retention;
 use crate::schedule;
 use crate::transport::Stop;
@@ -110,6 +110,9 @@ pub(super) async fn run(app: &App, printer: &Printer, stop: Stop, sources: &[Str
     let findings = survey::ask(&context, plans, &stores, now).await;
     if context.stop.asked() {
         return Ok(Err(Failure(ErrorKind::Interrupted)));
+    }
+    if findings.iter().any(|found| keys::is_lone(&found.plan.recipients)) {
+        keys::warn_of_lone_key(printer);
     }
     let stores: Vec<StoreJson> = stores.iter().map(|store| store_json(store, &findings)).collect();
     for store in stores.iter().filter(|store| store.error.is_some()) {
@@ -225,7 +228,7 @@ fn source_json(finding: Finding, now: Timestamp) -> SourceJson {
         store: plan.store.to_string(),
         codec: plan.codec.to_string(),
         encrypted: !plan.recipients.is_empty(),
-        recipients: plan.recipients.len(),
+        recipients: plan.recipients.iter().filter(|key| *key != PASSPHRASE).count(),
         verify: plan.verify,
         schedules: plan
             .schedules
@@ -306,6 +309,7 @@ fn print(
 fn row(source: &SourceJson) -> [String; 7] {
     let version = source.server_version.as_deref().and_then(|v| v.split(' ').next());
     let sealed = match source.recipients {
+        0 if source.encrypted => "with a passphrase".to_owned(),
         0 => "not encrypted".to_owned(),
         1 => "for 1 key".to_owned(),
         many => format!("for {many} keys"),

@@ -44,6 +44,10 @@ pub(super) enum CliError {
     IntoFolder(&'static str, String),
     #[error("`{0}` writes {1} as it is, not JSON")]
     NoJson(&'static str, &'static str),
+    #[error("a stored archive is verified without keys, so `--identity` has no meaning here")]
+    NoIdentityNeeded,
+    #[error("`rekey` takes the archives that are meant, or `--all`")]
+    NothingToRekey,
     #[error("there is no label `{0}`")]
     NoLabel(String, Option<&'static str>),
     #[error("there is no engine `{0}`")]
@@ -77,6 +81,7 @@ impl Explain for CliError {
             Self::Life(error) => error.hint(),
             Self::NoSource(_, known) if known.is_empty() => None,
             Self::NoSource(_, known) => Some(format!("there are {}", known.join(", "))),
+            Self::NoIdentityNeeded => Some("did you mean `--level deep`?".to_owned()),
             Self::NoLabel(_, near) => near.map(|near| format!("did you mean `{near}`?")),
             Self::NoEngine(_) => Some(format!("there are {}", engine::names().join(", "))),
             Self::NothingLabelled(prefix) => Some(format!(
@@ -87,6 +92,7 @@ impl Explain for CliError {
             | Self::Aside(_)
             | Self::Database(..)
             | Self::NoDryRun
+            | Self::NothingToRekey
             | Self::NoSettings
             | Self::IntoFolder(..)
             | Self::NoJson(..) => None,

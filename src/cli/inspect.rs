@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::archive::{Archive, Check, Standing};
 use crate::job::recipe;
 use crate::model::units::Bytes;
-use crate::model::{ErrorKind, Part};
+use crate::model::{ErrorKind, PASSPHRASE, Part};
 
 #[derive(Serialize)]
 struct ArchiveJson<'a> {
@@ -133,9 +133,10 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
         format!("{} ({} bytes, SHA-256 {})", Bytes(sum.bytes), sum.bytes, sum.sha256)
     };
     let image = &manifest.workload.image;
-    let encrypted = match manifest.encrypted() {
-        true => format!("to {}", manifest.recipients.join(", ")),
-        false => "no".to_owned(),
+    let encrypted = match &manifest.recipients[..] {
+        [] => "no".to_owned(),
+        [only] if only == PASSPHRASE => "with a passphrase".to_owned(),
+        keys => format!("to {}", keys.join(", ")),
     };
     let lines = [
         ("archive", manifest.id.to_string()),
@@ -176,7 +177,9 @@ pub(super) fn show(app: &App, printer: &Printer, meant: &str) -> Outcome {
     if manifest.access.password.is_some() {
         printer.line("\nIf the server asks for a password, put it into the variable named after --env first.")?;
     }
-    if manifest.encrypted() {
+    if manifest.recipients == [PASSPHRASE] {
+        printer.line("\n`age` asks for the passphrase at the terminal.")?;
+    } else if manifest.encrypted() {
         printer.line("\nPut the path of an identity file of one of its recipients into the variable IDENTITY first.")?;
     }
     Ok(Ok(()))

@@ -16,10 +16,12 @@ mod labels;
 mod migrate;
 mod printer;
 mod progress;
+mod rekey;
 mod restore;
 mod restore_plan;
 mod run;
 mod sign;
+mod terminal;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -31,6 +33,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::app::App;
 use crate::archive::{self, Archive, Catalogue, Found, catalogue_of_all};
 use crate::model::{ErrorKind, Explain, Level, Slug};
+use crate::pipeline::Identities;
 use crate::settings::Written;
 use crate::transport::Stop;
 use error::CliError;
@@ -150,6 +153,20 @@ enum Command {
         image: Option<String>,
         /// Identity file to decrypt with, of `ringbolt keygen`, `age-keygen` or `ssh-keygen`; may be
         /// repeated
+        #[arg(long = "identity", short, value_name = "FILE")]
+        identities: Vec<PathBuf>,
+    },
+    /// Encrypt old archives to the recipients that settings and labels choose now
+    Rekey {
+        /// Archives, as `show` takes them
+        archives: Vec<String>,
+        /// Every archive
+        #[arg(long)]
+        all: bool,
+        /// A public key that shall decrypt them instead; may be repeated
+        #[arg(long, value_name = "RECIPIENT")]
+        to: Vec<String>,
+        /// Identity file that decrypts them now; may be repeated
         #[arg(long = "identity", short, value_name = "FILE")]
         identities: Vec<PathBuf>,
     },
@@ -311,7 +328,11 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Show { archive }) => inspect::show(&open()?, printer, &archive),
         Some(Command::Verify { archives, level, identities }) => {
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
+            let identities = match level {
+                Level::Stored if identities.is_empty() => Identities::default(),
+                Level::Stored => return Err(CliError::NoIdentityNeeded),
+                Level::Deep | Level::Drill => keys::unlock(&app, &identities, &stop).await?,
+            };
             match level {
                 Level::Drill => drill::run(&app, printer, stop, identities, &archives, None).await,
                 _ => verify::run(&app, printer, stop, identities, &archives, level).await,
@@ -320,19 +341,25 @@ async fn run(arguments: Arguments, printer: &Printer, stop: Stop) -> Outcome {
         Some(Command::Sign { archives }) => sign::run(&open()?, printer, stop, &archives).await,
         Some(Command::Cat { archive, identities }) => {
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
-            restore::cat(&app, printer, stop, &archive, &identities).await
+            let identities = keys::unlock(&app, &identities, &stop).await?;
+            restore::cat(&app, printer, stop, &archive, identities).await
         }
         Some(Command::Restore(mut wanted)) => {
             wanted.dry_run |= dry_run;
             let app = open()?;
-            let identities = keys::read(&app.settings, &wanted.identities)?;
+            let identities = keys::unlock(&app, &wanted.identities, &stop).await?;
             Box::pin(restore::run(&app, printer, stop, identities, wanted)).await
         }
         Some(Command::Drill { archives, image, identities }) => {
             let app = open()?;
-            let identities = keys::read(&app.settings, &identities)?;
+            let identities = keys::unlock(&app, &identities, &stop).await?;
             drill::run(&app, printer, stop, identities, &archives, image.as_deref()).await
+        }
+        Some(Command::Rekey { archives, all, to, identities }) => {
+            let app = open()?;
+            let identities = keys::unlock(&app, &identities, &stop).await?;
+            let asked = rekey::Asked { archives, all, to };
+            rekey::run(&app, printer, stop, asked, identities).await
         }
         Some(Command::Keygen { signing: true, output: Some(output) }) => {
             sign::generate(printer, &output)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Outcome, archives, find, progress, restore_plan};
+use super::{CliError, Outcome, archives, find, keys, progress, restore_plan};
 use crate::app::App;
 use crate::archive::Archive;
 use crate::job::restore::{self, Restored, Wish, Written};
@@ -71,10 +71,11 @@ pub(super) async fn cat(
     printer: &Printer,
     stop: Stop,
     meant: &str,
-    identities: &Identities,
+    identities: Identities,
 ) -> Outcome {
     let archive = find(&archives(app, printer)?, printer, meant)?;
-    match cat_job::run(&stop, &archive, identities, |piece| printer.bytes(piece)).await {
+    let identities = keys::with_passphrase(identities, [&archive], &stop).await?;
+    match cat_job::run(&stop, &archive, &identities, |piece| printer.bytes(piece)).await {
         Err(JobError::Output(error)) => Err(CliError::Print(error)),
         other => {
             other?;
@@ -93,6 +94,7 @@ pub(super) async fn run(
 ) -> Outcome {
     let Wanted { archive, into, database, replace, tables, dry_run, .. } = wanted;
     let archive = find(&archives(app, printer)?, printer, &archive)?;
+    let identities = keys::with_passphrase(identities, [&archive], &stop).await?;
     // No container's name begins so.
     if into.starts_with(['/', '.']) {
         for (option, said) in [

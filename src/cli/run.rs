@@ -15,7 +15,7 @@ use crate::job::{Context, JobError};
 use crate::model::units::{Bytes, span};
 use crate::model::{self, Explain as _, Finding, Level, Problem, chain};
 use crate::pipeline::Identities;
-use crate::settings::{Effective, Settings, Written};
+use crate::settings::{Effective, Written};
 use crate::sidecar::{self, Connect, Parts, Reload, Reloaded, Rhythm, Told};
 use crate::transport::Stop;
 
@@ -36,7 +36,7 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
     let stores = app.stores.clone();
     let lines = printer.lines();
     lines.say(&format!("ringbolt {} begins", env!("CARGO_PKG_VERSION")));
-    let identities = identities(&app.settings)?;
+    let identities = identities(&app)?;
     // The newest settings that were right.
     let current = Arc::new(Mutex::new((app, identities)));
     let parts = Parts {
@@ -64,10 +64,10 @@ pub(super) async fn run(app: App, written: Written, printer: &Printer, stop: Sto
 type Current = Arc<Mutex<(App, Identities)>>;
 
 /// The keys that archives are verified with. A sidecar that needs none does not read any.
-fn identities(settings: &Settings) -> Result<Identities, keys::KeyError> {
-    match settings.verify.level {
+fn identities(app: &App) -> Result<Identities, keys::KeyError> {
+    match app.settings.verify.level {
         Level::Stored => Ok(Identities::default()),
-        _ => keys::read(settings, &[]),
+        _ => keys::read(app, &[]),
     }
 }
 
@@ -88,7 +88,7 @@ fn reload(current: Current, written: Written) -> Reload {
     let at_start = current.lock().unwrap_or_else(PoisonError::into_inner).0.settings.effective();
     Arc::new(move || {
         let mut new = App::open(&written)?;
-        let identities = identities(&new.settings).map_err(|error| {
+        let identities = identities(&new).map_err(|error| {
             let (key, message) = ("encryption.identity", chain(&error));
             vec![Problem::new(&new.settings.origin(key), message).key(key)]
         })?;

@@ -18,7 +18,7 @@ use super::{Context, Event, JobError, advised, blocking, now, random};
 use crate::archive::{self, AccessRecord, Address, Manifest, Sealed, Staging, WorkloadRecord};
 use crate::engine::{Access, Dump, Globals, Scope};
 use crate::model::{ArchiveId, DatabaseName, Databases, Level, Part, Plan, Trigger};
-use crate::pipeline::{Chain, Identities, Line, PipelineError, Recipients};
+use crate::pipeline::{Chain, Identities, Line, Recipients};
 use crate::transport::{Exited, Input, Limits, Process, TransportError};
 
 /// A run's fixed values.
@@ -109,7 +109,7 @@ async fn begin<'a>(
     if !left.is_empty() {
         (context.watcher)(&Event::HeldReleased(left));
     }
-    let recipients = Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    let recipients = context.recipients(plan)?;
     let (recipients, identities) = match plan.verify {
         Level::Stored => (recipients, Identities::default()),
         Level::Deep | Level::Drill => recipients.for_the_moment(),

@@ -23,6 +23,13 @@ const CLOCKS: Duration = Duration::from_secs(5);
 /// A certificate that ends sooner than this is told: time enough to renew it by hand.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// What is said of archives that one key alone opens, and what to do about it.
+pub const LONE_KEY: (&str, &str) = (
+    "there is only one recipient: if its identity is lost, so are the archives",
+    "add a second public key to `encryption.recipients`, whose identity is kept elsewhere; `ringbolt rekey` \
+     takes the archives of before along",
+);
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -71,12 +78,26 @@ pub fn of_settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
                 .advice(format!("schedules go by UTC; set `defaults.timezone={zone}`")),
         );
     }
-    found.push(match settings.encryption.recipients.len() {
+    let encryption = &settings.encryption;
+    let lone = |keys: &Vec<String>| {
+        Recipients::read(keys).is_ok_and(|keys| keys.fingerprints().len() == 1)
+    };
+    found.push(match encryption.recipients.len() {
+        0 if encryption.passphrase.is_some() => {
+            let message = "archives are encrypted with a passphrase, which this host knows";
+            Finding::new("keys", State::Doubtful, message).advice(
+                "whoever breaks into it can read them: prefer `encryption.recipients`; and have the \
+                 passphrase written down elsewhere",
+            )
+        }
+        0 if encryption.groups.values().any(lone) => {
+            Finding::new("keys", State::Doubtful, LONE_KEY.0).advice(LONE_KEY.1)
+        }
         0 => Finding::new("keys", State::Doubtful, "archives are not encrypted")
             .advice("set `encryption.recipients` to public keys; `ringbolt keygen` makes one"),
-        1 => Finding::new("keys", State::Doubtful, "there is only one recipient").advice(
-            "if its identity is lost, so are all archives: add a second one, kept elsewhere",
-        ),
+        _ if lone(&encryption.recipients) => {
+            Finding::new("keys", State::Doubtful, LONE_KEY.0).advice(LONE_KEY.1)
+        }
         many => Finding::new("keys", State::Good, format!("{many} recipients can decrypt")),
     });
     found
@@ -85,7 +106,8 @@ pub fn of_settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
 /// Whether the identities that are known here belong to those who shall decrypt. That none is known
 /// is as it should be on a host that only writes.
 pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
-    if identities.is_empty() {
+    // A passphrase is told of already.
+    if settings.encryption.identity.is_none() {
         return Vec::new();
     }
     let unknown = settings.encryption.recipients.iter().filter(|key| {

@@ -5,7 +5,7 @@ use super::JobError;
 use crate::archive::{Archive, ArchiveError, Manifest};
 use crate::engine::{Access, Destination, EngineError};
 use crate::labels::Rules;
-use crate::model::{Codec, Command, Database, Part, SecretRef, Value};
+use crate::model::{Codec, Command, Database, PASSPHRASE, Part, SecretRef, Value};
 use crate::pipeline::Signature;
 
 /// The variable that names an identity file. A path of ours would be a guess, and one written into the
@@ -59,7 +59,7 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             line: format!("minisign -V -m {} {key}", quoted(manifest.as_str())),
         });
     }
-    if manifest.encrypted() {
+    if manifest.encrypted() && manifest.recipients != [PASSPHRASE] {
         steps.push(Step {
             about: "Have an identity: this says so unless the variable names its file, by its whole path",
             line: format!(": \"${{{IDENTITY}:?is to be the path of an identity file}}\""),
@@ -118,7 +118,10 @@ fn plain(manifest: &Manifest, payload: &str) -> String {
         Codec::Gzip(_) => Some("gzip --decompress --stdout"),
         Codec::None => None,
     };
-    let decrypt = format!("age --decrypt --identity \"${IDENTITY}\" {payload}");
+    let decrypt = match &manifest.recipients[..] {
+        [only] if only == PASSPHRASE => format!("age --decrypt {payload}"),
+        _ => format!("age --decrypt --identity \"${IDENTITY}\" {payload}"),
+    };
     match (manifest.encrypted(), decompress) {
         (true, Some(decompress)) => format!("{decrypt} | {decompress}"),
         (true, None) => decrypt,

@@ -14,7 +14,7 @@ use crate::archive::{Archive, ArchiveError, Catalogue, Standing, catalogue};
 use crate::engine::Access;
 use crate::labels::{self, Fleet};
 use crate::model::{ArchiveId, DatabaseName, Databases, Part, Plan, Server, Slug};
-use crate::pipeline::{PipelineError, Recipients, Signing};
+use crate::pipeline::Signing;
 use crate::retention::{self, Candidate, Decision, State};
 use crate::store::{Probe, Store, Stores};
 use crate::transport::Limits;
@@ -93,7 +93,7 @@ pub async fn ask(
 }
 
 async fn answer(context: &Context, plan: &Plan) -> Result<Answer, JobError> {
-    Recipients::read(&plan.recipients).map_err(PipelineError::from)?;
+    context.recipients(plan)?;
     context.check_signing()?;
     let limits = Limits { stall: Some(plan.stall), deadline: None, stop: context.stop.clone() };
     let engine = context.engine(plan.engine)?;

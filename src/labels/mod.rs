@@ -21,7 +21,7 @@ mod schema;
 mod table;
 mod values;
 
-pub use resolve::{Fleet, Target, resolve, target};
+pub use resolve::{Fleet, Target, recipients, resolve, target};
 pub use rows::LABELS;
 pub use rules::Rules;
 pub use safety::before_restore;

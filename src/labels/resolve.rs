@@ -10,9 +10,11 @@ use super::Rules;
 use super::order::{check_names, check_order, in_order};
 use super::read::{Draft, Job, jobs};
 use super::rows::LABELS;
-use super::values::{Encrypt, EngineChoice};
+use super::values::{self, Encrypt, EngineChoice};
 use crate::engine::{self, Access, Engine, custom};
-use crate::model::{Codec, Level, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest};
+use crate::model::{
+    Codec, Level, PASSPHRASE, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest,
+};
 
 const STALL: Duration = Duration::from_mins(15);
 
@@ -352,38 +354,64 @@ fn find_store(
     None
 }
 
-/// Whoever can decrypt every archive can decrypt those of a group, too.
+/// Who would decrypt an archive whose label `encrypt` says this, if it were made now.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn recipients(rules: &Rules, encrypt: Option<&str>) -> Result<Vec<String>, String> {
+    let own = encrypt.map(values::encrypt).transpose()?;
+    let own = own.or_else(|| rules.defaults.encrypt.clone());
+    choose_recipients(rules, own.as_ref()).map_err(|wrong| format!("{}: {}", wrong.0, wrong.1))
+}
+
 fn find_recipients(
     rules: &Rules,
     draft: &Draft,
     workload: &Workload,
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
+    match choose_recipients(rules, draft.encrypt.as_ref()) {
+        Ok(recipients) => recipients,
+        Err((value, message)) => {
+            let near = nearest(&value, rules.groups.keys().map(Slug::as_str)).map(str::to_owned);
+            problems.push(wrong(rules, workload, "encrypt", &value, message).suggest(near));
+            Vec::new()
+        }
+    }
+}
+
+/// Whoever can decrypt every archive can decrypt those of a group, too. What is wrong is told with the
+/// word that it is about.
+fn choose_recipients(
+    rules: &Rules,
+    encrypt: Option<&Encrypt>,
+) -> Result<Vec<String>, (String, String)> {
     let mut recipients = rules.recipients.clone();
-    match &draft.encrypt {
+    match encrypt {
         None => {}
         Some(Encrypt::No) => recipients.clear(),
         Some(Encrypt::Yes) if recipients.is_empty() => {
-            let message = "the operator has set no `encryption.recipients`".to_owned();
-            problems.push(wrong(rules, workload, "encrypt", "true", message));
+            let message = "the operator has set no `encryption.recipients`";
+            return Err(("true".to_owned(), message.to_owned()));
         }
         Some(Encrypt::Yes) => {}
         Some(Encrypt::Groups(names)) => {
             for name in names {
-                if let Some(group) = rules.groups.get(name) {
-                    recipients.extend(group.iter().cloned());
-                } else {
-                    let message = "the operator has no such recipient group".to_owned();
-                    let near = nearest(name.as_str(), rules.groups.keys().map(Slug::as_str));
-                    let problem = wrong(rules, workload, "encrypt", name.as_str(), message);
-                    problems.push(problem.suggest(near));
+                if recipients == [PASSPHRASE] {
+                    let message = "archives are encrypted with the operator's passphrase, which goes with no recipients";
+                    return Err((name.to_string(), message.to_owned()));
                 }
+                let unknown = || {
+                    let message = "the operator has no such recipient group";
+                    (name.to_string(), message.to_owned())
+                };
+                recipients.extend(rules.groups.get(name).ok_or_else(unknown)?.iter().cloned());
             }
             recipients.sort();
             recipients.dedup();
         }
     }
-    recipients
+    Ok(recipients)
 }
 
 fn default_name(

@@ -8,7 +8,7 @@ use super::rows::LABELS;
 use super::values::Encrypt;
 use crate::engine::custom::{self, Definition};
 use crate::engine::{self, Engine};
-use crate::model::{Problem, Slug, nearest};
+use crate::model::{PASSPHRASE, Problem, Slug, nearest};
 use crate::settings::{Policy, Settings};
 
 /// The operator's side of every plan.
@@ -66,7 +66,10 @@ impl Rules {
             defaults,
             stores,
             store,
-            recipients: settings.encryption.recipients.clone(),
+            recipients: match settings.encryption.passphrase {
+                Some(_) => vec![PASSPHRASE.to_owned()],
+                None => settings.encryption.recipients.clone(),
+            },
             groups: groups.clone(),
             fixed: fixed::all(settings),
             engines: engines(settings),

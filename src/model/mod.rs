@@ -22,7 +22,9 @@ pub use error::{ErrorKind, Explain, chain};
 pub use facts::{Digest, Facts, Sum, TableRows};
 pub use level::Level;
 pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, LONGEST_SLUG, NameError, Part, Slug};
-pub use plan::{Codec, Databases, DigestAt, Hold, Hooks, Keep, Patterns, Plan, Priority, Schedule};
+pub use plan::{
+    Codec, Databases, DigestAt, Hold, Hooks, Keep, PASSPHRASE, Patterns, Plan, Priority, Schedule,
+};
 pub use problem::{Problem, nearest};
 pub use run::{AlarmKind, Finding, Outcome, Trigger};
 pub use secret::{Secret, SecretRef};

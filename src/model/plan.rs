@@ -11,6 +11,10 @@ use jiff::tz::TimeZone;
 
 use super::{DatabaseName, Level, SecretRef, Slug, Workload};
 
+/// What a plan and a manifest say in the place of recipients where archives are encrypted with a
+/// passphrase. No public key and no fingerprint reads like this.
+pub const PASSPHRASE: &str = "passphrase";
+
 /// Everything a backup of one source needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -30,7 +34,7 @@ pub struct Plan {
     pub codec: Codec,
     /// Where dumps are hashed.
     pub digest_at: DigestAt,
-    /// Public keys that can decrypt the archives; empty: they are not encrypted.
+    /// Public keys that can decrypt the archives, or [`PASSPHRASE`] alone; empty: they are not encrypted.
     pub recipients: Vec<String>,
     /// How much is proven of every archive when it is written.
     pub verify: Level,

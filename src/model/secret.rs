@@ -16,6 +16,13 @@ impl Secret {
         Self(Zeroizing::new(value))
     }
 
+    /// Without the line break that ends a file.
+    #[must_use]
+    pub fn line(&self) -> Self {
+        let text = self.0.strip_suffix('\n').unwrap_or(&self.0);
+        Self::new(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    }
+
     /// Hands the value to the one place that needs it.
     pub fn reveal(&self) -> &str {
         &self.0

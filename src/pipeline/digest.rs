@@ -63,19 +63,30 @@ impl<T: Write> Write for Summed<T> {
 /// Hashes what is read through it. Its clones are one reader, so that the sum can be asked for when
 /// the reader is owned by a stage that never gives it back.
 #[derive(Clone)]
-pub(super) struct Tap(Arc<Mutex<Summed<Box<dyn Read + Send>>>>);
+pub(super) struct Tap(Arc<Mutex<Tapped>>);
+
+struct Tapped {
+    summed: Summed<Box<dyn Read + Send>>,
+    /// Whether the reader itself failed, and not a stage that makes something of its bytes.
+    failed: bool,
+}
 
 impl Tap {
     pub(super) fn new(reader: Box<dyn Read + Send>) -> Self {
-        Self(Arc::new(Mutex::new(Summed::new(reader))))
+        Self(Arc::new(Mutex::new(Tapped { summed: Summed::new(reader), failed: false })))
+    }
+
+    /// Whether the bytes themselves could not be read.
+    pub(super) fn failed(&self) -> bool {
+        self.lock().failed
     }
 
     /// The sum of what was read so far.
     pub(super) fn sum(&self) -> Sum {
-        self.lock().hasher.clone().sum()
+        self.lock().summed.hasher.clone().sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Summed<Box<dyn Read + Send>>> {
+    fn lock(&self) -> MutexGuard<'_, Tapped> {
         // A reader that panicked has not been hashed further than it was read.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,10 +94,13 @@ impl Tap {
 
 impl Read for Tap {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut summed = self.lock();
-        let read = summed.inner.read(buffer)?;
-        summed.hasher.add(&buffer[..read]);
-        Ok(read)
+        let mut tapped = self.lock();
+        let read = tapped.summed.inner.read(buffer);
+        match &read {
+            Ok(bytes) => tapped.summed.hasher.add(&buffer[..*bytes]),
+            Err(error) => tapped.failed |= error.kind() != io::ErrorKind::Interrupted,
+        }
+        read
     }
 }
 

@@ -9,6 +9,7 @@ mod compress;
 mod digest;
 mod encrypt;
 mod line;
+mod reencrypt;
 mod signature;
 mod unchain;
 
@@ -16,6 +17,7 @@ pub use chain::{Chain, Finished};
 pub use digest::{Summed, digest, sum};
 pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
 pub use line::Line;
+pub use reencrypt::{Reencrypted, reencrypt};
 pub use signature::{
     KeyId, PublicKey, Signature, SignatureFault, Signing, SigningError, SigningPair,
     generate_signing,

@@ -34,6 +34,11 @@ impl Unchain {
         Ok(Self { stored, decoder, plain: Hasher::default() })
     }
 
+    /// Whether what failed was the store, which says nothing about the bytes in it.
+    pub fn unreadable(&self) -> bool {
+        self.stored.failed()
+    }
+
     /// The sums of the stored and of the plain bytes. What the decoder did not ask for (bytes behind
     /// its last frame) is read too, so that it counts, and is decrypted, so that the end is proven.
     ///

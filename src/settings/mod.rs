@@ -135,6 +135,8 @@ pub struct EncryptionSettings {
     pub groups: BTreeMap<Slug, Vec<String>>,
     /// For reading encrypted archives. The sidecar needs none.
     pub identity: Option<SecretSource>,
+    /// Encrypts every archive in the place of recipients, and reads them.
+    pub passphrase: Option<SecretSource>,
 }
 
 /// Keys of minisign.
@@ -383,6 +385,12 @@ fn check_whole(settings: &Settings, problems: &mut Vec<Problem>) {
         let place = settings.origin_of_group(&format!("sources.{name}."));
         let problem = Problem::new(&place, format!("source `{name}` has no `container`"));
         problems.push(problem.key(format!("sources.{name}.container")));
+    }
+    if settings.encryption.passphrase.is_some() && !settings.encryption.recipients.is_empty() {
+        let key = "encryption.passphrase";
+        let message =
+            "archives are encrypted with a passphrase or to `encryption.recipients`, never to both";
+        problems.push(Problem::new(&settings.origin(key), message).key(key));
     }
     let marked: Vec<&Slug> =
         settings.stores.iter().filter(|(_, store)| store.default).map(|(name, _)| name).collect();

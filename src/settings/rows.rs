@@ -241,7 +241,7 @@ pub(super) const ROWS: &[Setting] = &[
     Setting {
         key: "encryption.identity",
         expects: "the text of an age identity; better `encryption.identity_file`, its path",
-        about: "Decrypts archives for `cat` and `restore`. Backups need none: keep it off the host.",
+        about: "Decrypts archives for `cat`, `restore`, `verify --level deep` and `rekey`. Backups need none: keep it off the host.",
         examples: &["AGE-SECRET-KEY-1…"],
         secret: true,
         reader: Reader::Secret(|settings, source| settings.encryption.identity = Some(source)),
@@ -249,6 +249,15 @@ pub(super) const ROWS: &[Setting] = &[
     },
     signing_rows::KEY,
     signing_rows::PUBLIC_KEYS,
+    Setting {
+        key: "encryption.passphrase",
+        expects: "a passphrase of at least 12 characters; better `encryption.passphrase_file`, a path",
+        examples: &["correct-horse-battery-staple"],
+        about: "Encrypts archives in the place of recipients, and decrypts them: whoever breaks into the host can read them. Prefer recipients.",
+        secret: true,
+        reader: Reader::Secret(|settings, source| settings.encryption.passphrase = Some(source)),
+        ..ROW
+    },
     Setting {
         key: "labels.prefix",
         expects: "letters, digits, `.`, `_`, `-`; at most 128",

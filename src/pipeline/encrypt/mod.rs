@@ -1,14 +1,20 @@
-//! Encryption to public keys in the age format (<https://age-encryption.org/v1>), which stock tools
-//! read. The only place that knows the crate.
+//! Encryption to public keys or with a passphrase in the age format
+//! (<https://age-encryption.org/v1>), which stock tools read. The only place that knows the crate.
 //!
 //! It does not know where keys are kept or who wants what encrypted: texts come in. The file keys and
 //! nonces of the format are drawn by the crate itself, from the system; they cannot be handed down.
 
+mod error;
+mod identities;
+
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
-use std::sync::Arc;
 
-use age::secrecy::ExposeSecret as _;
+pub use error::EncryptionError;
+use error::SHORTEST;
+pub use identities::Identities;
+
+use age::secrecy::{ExposeSecret as _, SecretString};
 use age::ssh::ParseRecipientKeyError as SshError;
 use age::stream::{StreamReader, StreamWriter};
 use base64::Engine as _;
@@ -17,21 +23,26 @@ use jiff::{Timestamp, Unit};
 use zeroize::Zeroizing;
 
 use super::digest::{Summed, sum};
-use crate::model::{ErrorKind, Explain, Sum};
+use crate::model::{PASSPHRASE, Secret, Sum};
 
 const BUFFER: usize = 128 * 1024;
+
+/// scrypt's work, as a power of two: 64 MiB of memory for each archive. The crate's own choice, a
+/// second's work, takes 256 MiB and more, which a small backup host lacks.
+const WORK: u8 = 16;
+
+/// The most work that a header may ask for: 1 GiB of memory. A hostile one could ask for any amount.
+const MOST_WORK: u8 = 20;
 
 /// Who can decrypt. None at all: nothing is encrypted, and that is for the caller to have meant.
 #[derive(Debug, Clone, Default)]
 pub struct Recipients {
     keys: Vec<PublicKey>,
-    /// The public half of a key that is forgotten with this process. No manifest names it.
-    momentary: Option<PublicKey>,
+    /// Never beside keys: the format allows no mix.
+    passphrase: Option<Secret>,
+    /// A key that nobody keeps.
+    momentary: Option<age::x25519::Recipient>,
 }
-
-/// Secret keys to decrypt with. They are shared, so that a clone copies no secret.
-#[derive(Clone, Default)]
-pub struct Identities(Vec<Arc<Pair>>);
 
 /// A new key pair.
 pub struct Generated {
@@ -45,74 +56,6 @@ pub struct Generated {
 enum PublicKey {
     Native(age::x25519::Recipient),
     Ssh(age::ssh::Recipient),
-}
-
-struct Pair {
-    public: PublicKey,
-    secret: Box<dyn age::Identity + Send + Sync>,
-    /// A key of the moment: manifests do not name it, so only the archive itself can tell.
-    is_momentary: bool,
-}
-
-/// Keys that cannot be used, and archives that these keys do not open. No message holds more of a
-/// text than what is certainly public.
-#[derive(Debug, thiserror::Error)]
-pub enum EncryptionError {
-    /// `position` counts from 1.
-    #[error("recipient {position}{} {why}", shown(.public.as_ref()))]
-    Recipient { position: usize, public: Option<String>, why: &'static str },
-    #[error("recipient {0} is a secret key")]
-    SecretRecipient(usize),
-    #[error("line {0} is no identity")]
-    Identity(usize),
-    #[error("the SSH key cannot be used: {0}")]
-    SshIdentity(&'static str),
-    #[error("it is locked with a passphrase, which nobody is there to type")]
-    Locked,
-    #[error("it holds no identity")]
-    NoIdentityInside,
-    #[error("the archive is encrypted to {}, and no identity was given", .0.join(", "))]
-    NoIdentity(Vec<String>),
-    #[error("the archive is encrypted to {}, and no identity that was given is one of them", .0.join(", "))]
-    WrongIdentity(Vec<String>),
-    #[error("the archive cannot be decrypted")]
-    Damaged(#[source] age::DecryptError),
-}
-
-impl Explain for EncryptionError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Damaged(_) => ErrorKind::Failed,
-            _ => ErrorKind::Usage,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Recipient { .. } => {
-                "a recipient is the public key that `ringbolt keygen` or `age-keygen` says, or a line of an \
-                 `….pub` file of `ssh-keygen`"
-            }
-            Self::SecretRecipient(_) => {
-                "name its public half, `age1…`; if others could read the secret one, make a new pair"
-            }
-            Self::Identity(_) | Self::NoIdentityInside => {
-                "an identity file holds lines `AGE-SECRET-KEY-1…`, or one private key of `ssh-keygen`"
-            }
-            Self::Locked => {
-                "unlock a copy: `age --decrypt` for a file of age, `ssh-keygen -p` for an SSH key"
-            }
-            Self::NoIdentity(_) | Self::WrongIdentity(_) => {
-                "give the identity file of one of these recipients with `--identity FILE`"
-            }
-            Self::SshIdentity(_) | Self::Damaged(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
-
-fn shown(public: Option<&String>) -> String {
-    public.map(|text| format!(" `{text}`")).unwrap_or_default()
 }
 
 impl Recipients {
@@ -143,28 +86,56 @@ impl Recipients {
         Ok(recipients)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    /// Whoever knows the passphrase, and nobody else.
+    ///
+    /// # Errors
+    /// [`EncryptionError::ShortPassphrase`].
+    pub fn with_passphrase(passphrase: Secret) -> Result<Self, EncryptionError> {
+        match passphrase.reveal().chars().count() < SHORTEST {
+            true => Err(EncryptionError::ShortPassphrase),
+            false => Ok(Self { passphrase: Some(passphrase), ..Self::default() }),
+        }
     }
 
-    /// These and a key of the moment, by which who encrypts can read back what was stored. It is in
-    /// memory alone and gone with the identities that are returned: the host still keeps no key.
+    /// These, and what reads back in this run what is encrypted to them. Beside public keys that is a
+    /// new key, made in memory and forgotten with the run; a passphrase is its own; where nothing is
+    /// encrypted, nothing is needed.
     #[must_use]
     pub fn for_the_moment(self) -> (Self, Identities) {
-        if self.is_empty() {
+        if let Some(passphrase) = &self.passphrase {
+            let identities = Identities::passphrase(passphrase);
+            return (self, identities);
+        }
+        if self.keys.is_empty() {
             return (self, Identities::default());
         }
-        let secret = age::x25519::Identity::generate();
-        let public = PublicKey::Native(secret.to_public());
-        let momentary = Some(public.clone());
-        let pair = Pair { public, secret: Box::new(secret), is_momentary: true };
-        (Self { momentary, ..self }, Identities(vec![Arc::new(pair)]))
+        let witness = age::x25519::Identity::generate();
+        let recipients = Self { momentary: Some(witness.to_public()), ..self };
+        (recipients, Identities::momentary(witness))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.passphrase.is_none()
     }
 
     /// What manifests say of them (`spec/archive/FORMAT.md`): an age key as it is, for it is short
-    /// and public; an SSH key as `ssh-keygen -l` prints it, `SHA256:…`.
+    /// and public; an SSH key as `ssh-keygen -l` prints it, `SHA256:…`; a fixed word for a passphrase.
+    /// The witness is left out: nobody will ever come with its key.
     pub fn fingerprints(&self) -> Vec<String> {
-        self.keys.iter().map(PublicKey::fingerprint).collect()
+        match self.passphrase {
+            Some(_) => vec![PASSPHRASE.to_owned()],
+            None => self.keys.iter().map(PublicKey::fingerprint).collect(),
+        }
+    }
+
+    fn encryptor(&self) -> Result<age::Encryptor, age::EncryptError> {
+        if let Some(passphrase) = &self.passphrase {
+            let mut recipient = age::scrypt::Recipient::new(secret(passphrase));
+            recipient.set_work_factor(WORK);
+            return age::Encryptor::with_recipients(std::iter::once(&recipient as _));
+        }
+        let witness = self.momentary.iter().map(|key| key as &dyn age::Recipient);
+        age::Encryptor::with_recipients(self.keys.iter().map(PublicKey::wrapping).chain(witness))
     }
 }
 
@@ -220,99 +191,6 @@ impl PublicKey {
     }
 }
 
-impl Identities {
-    /// Reads the text of an identity file: lines `AGE-SECRET-KEY-1…`, comments and empty lines; or
-    /// one private key of `ssh-keygen` without a passphrase.
-    ///
-    /// # Errors
-    /// [`EncryptionError`] with the number of the wrong line, never with its text.
-    pub fn read(text: &str) -> Result<Self, EncryptionError> {
-        let begin = text.trim_start();
-        if begin.starts_with("-----BEGIN AGE ENCRYPTED") || begin.starts_with("age-encryption.org/")
-        {
-            return Err(EncryptionError::Locked);
-        }
-        if begin.starts_with("-----BEGIN ") {
-            return Ok(Self(vec![Arc::new(Pair::ssh(begin)?)]));
-        }
-        let mut pairs = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let secret: age::x25519::Identity =
-                line.parse().map_err(|_| EncryptionError::Identity(at + 1))?;
-            let public = PublicKey::Native(secret.to_public());
-            pairs.push(Arc::new(Pair { public, secret: Box::new(secret), is_momentary: false }));
-        }
-        match pairs.is_empty() {
-            true => Err(EncryptionError::NoIdentityInside),
-            false => Ok(Self(pairs)),
-        }
-    }
-
-    /// These and others.
-    #[must_use]
-    pub fn and(mut self, others: Self) -> Self {
-        self.0.extend(others.0);
-        self
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The public keys of all of them, as [`Recipients::read`] takes them.
-    pub fn public(&self) -> Vec<String> {
-        self.0.iter().map(|pair| pair.public.text()).collect()
-    }
-
-    /// Whether they open an archive that a manifest says is encrypted to these fingerprints. It is
-    /// asked before anything is read, so that a wrong key costs no reading of a whole archive.
-    ///
-    /// # Errors
-    /// [`EncryptionError::NoIdentity`], [`EncryptionError::WrongIdentity`].
-    pub fn check(&self, fingerprints: &[String]) -> Result<(), EncryptionError> {
-        let fits = |pair: &Arc<Pair>| {
-            pair.is_momentary || fingerprints.contains(&pair.public.fingerprint())
-        };
-        match (fingerprints, &self.0[..]) {
-            ([], _) => Ok(()),
-            (_, []) => Err(EncryptionError::NoIdentity(fingerprints.to_vec())),
-            (_, own) if own.iter().any(fits) => Ok(()),
-            _ => Err(EncryptionError::WrongIdentity(fingerprints.to_vec())),
-        }
-    }
-}
-
-impl Pair {
-    fn ssh(text: &str) -> Result<Self, EncryptionError> {
-        let broken = |_| EncryptionError::SshIdentity("it is not whole, or of another kind");
-        let secret = age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(broken)?;
-        match &secret {
-            age::ssh::Identity::Unencrypted(_) => {}
-            age::ssh::Identity::Encrypted(_)
-            | age::ssh::Identity::Unsupported(
-                age::ssh::UnsupportedKey::EncryptedPem | age::ssh::UnsupportedKey::EncryptedSsh(_),
-            ) => return Err(EncryptionError::Locked),
-            age::ssh::Identity::Unsupported(_) => {
-                return Err(EncryptionError::SshIdentity("age decrypts with none of its type"));
-            }
-        }
-        let public = age::ssh::Recipient::try_from(secret.clone())
-            .map_err(|_| EncryptionError::SshIdentity("its public half is not readable"))?;
-        let public = PublicKey::Ssh(public);
-        Ok(Self { public, secret: Box::new(secret), is_momentary: false })
-    }
-}
-
-impl fmt::Debug for Identities {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identities").field(&self.public()).finish()
-    }
-}
-
 impl fmt::Debug for Generated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generated").field("public", &self.public).finish_non_exhaustive()
@@ -329,6 +207,11 @@ pub fn generate(created: Timestamp) -> Generated {
     Generated { public, file: Zeroizing::new(file) }
 }
 
+/// A passphrase as the crate takes it.
+fn secret(passphrase: &Secret) -> SecretString {
+    SecretString::from(passphrase.reveal().to_owned())
+}
+
 /// An encrypting writer; transparent without recipients. What goes in is summed where it is
 /// encrypted: without recipients it is what comes out, which is summed behind this stage anyway.
 pub(super) enum Encrypter<W: Write> {
@@ -342,8 +225,7 @@ impl<W: Write> Encrypter<W> {
         if recipients.is_empty() {
             return Ok(Self::None(writer));
         }
-        let keys = recipients.keys.iter().chain(&recipients.momentary).map(PublicKey::wrapping);
-        let encryptor = age::Encryptor::with_recipients(keys).map_err(io::Error::other)?;
+        let encryptor = recipients.encryptor().map_err(io::Error::other)?;
         Ok(Self::Age(Box::new(Summed::new(encryptor.wrap_output(writer)?))))
     }
 
@@ -396,8 +278,16 @@ impl<R: Read> Decrypter<R> {
         identities.check(fingerprints)?;
         let reader = BufReader::with_capacity(BUFFER, reader);
         let decryptor = age::Decryptor::new_buffered(reader).map_err(EncryptionError::Damaged)?;
-        let keys = identities.0.iter().map(|pair| pair.secret.as_ref() as &dyn age::Identity);
-        let stream = decryptor.decrypt(keys).map_err(EncryptionError::Damaged)?;
+        let stream =
+            decryptor.decrypt(identities.opening(fingerprints)).map_err(|error| {
+                match (error, fingerprints) {
+                    (age::DecryptError::ExcessiveWork { .. }, _) => EncryptionError::TooMuchWork,
+                    (age::DecryptError::DecryptionFailed, [only]) if only == PASSPHRASE => {
+                        EncryptionError::WrongPassphrase
+                    }
+                    (error, _) => EncryptionError::Damaged(error),
+                }
+            })?;
         Ok(Self::Age(Box::new(stream)))
     }
 }
