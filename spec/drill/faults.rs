@@ -73,9 +73,16 @@ fn a_drill_that_falls_behind_reads_the_rest_from_the_archive() {
         if behind {
             wait_for("a restore", || restores(&server));
             let stage = stage(&server).unwrap();
-            docker(&["pause", &stage]).expect(0);
+            let signal = |signal: &str| {
+                let each = format!(
+                    "for process in /proc/[0-9]*; do [ \"$(cat $process/comm)\" != pg_restore ] || \
+                     kill -{signal} ${{process#/proc/}}; done"
+                );
+                docker(&["exec", &stage, "sh", "-c", &each]).expect(0);
+            };
+            signal("STOP");
             wait_for("the archive", || published(&world));
-            docker(&["unpause", &stage]).expect(0);
+            signal("CONT");
         }
         let ended = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);
