@@ -75,10 +75,10 @@ fn an_old_archive_is_proven_deep_with_its_key_only() {
     assert_eq!(kept.proof(), "stored");
     let deep = ["verify", &kept.id, "--level", "deep"];
     // Who has no key knows nothing of the archive, good or bad.
-    kept.world.ringbolt(&deep).expect(1).says("no identity was given").says("--identity FILE");
+    kept.world.ringbolt(&deep).expect(2).says("no identity was given").says("--identity FILE");
     let other = kept.world.folder.join("other").display().to_string();
     std::fs::write(&other, pair().1).unwrap();
-    kept.world.ringbolt(&[&deep[..], &["-i", &other]].concat()).expect(1).says("one of them");
+    kept.world.ringbolt(&[&deep[..], &["-i", &other]].concat()).expect(2).says("one of them");
     assert_eq!(kept.proof(), "stored");
     kept.world.ringbolt(&[&deep[..], &["-i", &kept.identity]].concat()).expect(0);
     assert_eq!(kept.proof(), "deep");

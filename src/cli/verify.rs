@@ -6,8 +6,8 @@ use super::printer::Printer;
 use super::{CliError, Failure, Outcome, archives, find};
 use crate::app::App;
 use crate::archive::Archive;
-use crate::job::verify;
-use crate::model::{ErrorKind, Level, chain};
+use crate::job::{JobError, verify};
+use crate::model::{ErrorKind, Explain as _, Level, chain};
 use crate::pipeline::Identities;
 use crate::transport::Stop;
 
@@ -18,6 +18,8 @@ struct VerifyJson<'a> {
     database: Option<&'a str>,
     level: Level,
     ok: bool,
+    /// Whether something is wrong with the archive itself. Of one that could not be looked at, nobody knows.
+    broken: bool,
     error: Option<String>,
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn run(
     if chosen.is_empty() {
         printer.say("the store holds no archives: there is nothing to verify");
     }
-    let mut bad = !catalogue.unreadable.is_empty();
+    let mut worst = (!catalogue.unreadable.is_empty()).then_some(ErrorKind::Failed);
     let mut results = Vec::new();
     for archive in &chosen {
         let verifying = async {
@@ -55,8 +57,9 @@ pub(super) async fn run(
         };
         // An archive that could not be looked at is no broken one, and stops no other.
         let found = verified.and_then(|(_, found)| Ok(found?));
-        bad |= found.is_err();
         if let Err(error) = &found {
+            // Where only keys were missing, nothing has failed.
+            worst = worst.filter(|kind| *kind == ErrorKind::Failed).or(Some(error.kind()));
             printer.error(error);
         }
         let manifest = &archive.manifest;
@@ -66,6 +69,7 @@ pub(super) async fn run(
             database: manifest.part.database().map(super::super::model::name::DatabaseName::as_str),
             level,
             ok: found.is_ok(),
+            broken: matches!(&found, Err(JobError::Archive(error)) if error.is_damage()),
             error: found.as_ref().err().map(|error| chain(error)),
         });
     }
@@ -73,7 +77,11 @@ pub(super) async fn run(
         printer.data(&results)?;
     } else {
         let row = |(result, archive): (&VerifyJson, &Archive)| {
-            let word = if result.ok { "verified" } else { "FAILED" };
+            let word = match (result.ok, result.broken) {
+                (true, _) => "verified",
+                (false, true) => "FAILED",
+                (false, false) => "NOT LOOKED AT",
+            };
             [
                 result.id.to_owned(),
                 result.source.to_owned(),
@@ -85,5 +93,5 @@ pub(super) async fn run(
         let head = ["ARCHIVE", "SOURCE", "DATABASE", "LEVEL", "RESULT"];
         printer.table(head, results.iter().zip(&chosen).map(row).collect())?;
     }
-    Ok(if bad { Err(Failure(ErrorKind::Failed)) } else { Ok(()) })
+    Ok(worst.map_or(Ok(()), |kind| Err(Failure(kind))))
 }

@@ -42,8 +42,8 @@ pub(super) fn rows(name: &DatabaseName) -> String {
 /// Everything, with a sum over what is in the rows, in whatever order they are.
 pub(super) fn checksums(name: &DatabaseName) -> String {
     let known = format!(
-        "', CONCAT(COUNT(*), '', sum '', COALESCE(SUM(CAST(CONV(LEFT(MD5(CONCAT_WS(0x00, 0x00, ', \
-           IFNULL({COLUMNS}, '0x00'), ')), 15), 16, 10) AS UNSIGNED)), 0))'"
+        "', CONCAT(COUNT(*), '', sum '', COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(0x00, 0x00, ', \
+           IFNULL({COLUMNS}, '0x00'), '), 256), 15), 16, 10) AS UNSIGNED)), 0))'"
     );
     census(name, &known)
 }
@@ -54,8 +54,8 @@ fn census(name: &DatabaseName, known: &str) -> String {
     let mut script = format!(
         "{SETTLED}{ALIKE}\
          SELECT JSON_ARRAY(CONCAT('table ', t.TABLE_NAME), (SELECT CONCAT(t.ENGINE, ', ', COUNT(*), ' columns, ', \
-             LEFT(MD5(GROUP_CONCAT(CONCAT_WS(' ', COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COLLATION_NAME) \
-             ORDER BY ORDINAL_POSITION)), 12)) FROM information_schema.COLUMNS c \
+             LEFT(SHA2(GROUP_CONCAT(CONCAT_WS(' ', COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COLLATION_NAME) \
+             ORDER BY ORDINAL_POSITION), 256), 12)) FROM information_schema.COLUMNS c \
              WHERE c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME)) \
            FROM information_schema.TABLES t WHERE TABLE_SCHEMA = {name} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED');\n\
          SELECT JSON_ARRAY(CONCAT('view ', TABLE_NAME), '') FROM information_schema.TABLES WHERE TABLE_SCHEMA = {name} \

@@ -268,7 +268,7 @@ impl Engine for Mysql {
             Sums::Rows => census::rows(name),
             Sums::Contents => census::checksums(name),
         };
-        let command = script(self.client, scripts::TALK, access);
+        let command = script(self.client, scripts::TALK, access).arg(name.as_str());
         Some(Questions { command, begin: census::BEGIN.to_owned(), ask })
     }
 

@@ -22,8 +22,8 @@ pub(super) const ASK_IN: &str = connected!(r#"ask "$@" "--database=$database""#)
 /// Runs the SQL that is its second argument, so that `show` can print it.
 pub(super) const SAY: &str = connected!(r#"ask "$@" "--execute=$database""#);
 
-/// Runs the SQL on its input and says each answer at once, for whoever asks on.
-pub(super) const TALK: &str = connected!(r#"ask "$@" --unbuffered"#);
+/// Runs the SQL on its input in a database and says each answer at once, for whoever asks on.
+pub(super) const TALK: &str = connected!(r#"ask "$@" "--database=$database" --unbuffered"#);
 
 /// Succeeds when the server takes work over the network, which the first, temporary one of the images
 /// does not.
