@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Failure, Outcome, archives, find, progress};
+use super::{CliError, Failure, Outcome, archives, find, keys, progress};
 use crate::app::App;
 use crate::archive::{Archive, Catalogue, Standing};
 use crate::job::drill::{self, Drilled, Verdict};
@@ -42,6 +42,7 @@ pub(super) async fn run(
     for one in meant {
         chosen.extend(choose(&catalogue, printer, one)?);
     }
+    let identities = keys::with_passphrase(identities, &chosen, &stop).await?;
     let context = app.connect(stop, progress::watcher(*printer)).await?;
     let context = Context { identities, ..context };
     let left = drill::reap(&context).await?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::printer::Printer;
-use super::{CliError, Failure, Outcome, archives, find};
+use super::{CliError, Failure, Outcome, archives, find, keys};
 use crate::app::App;
 use crate::archive::Archive;
 use crate::job::{JobError, verify};
@@ -42,6 +42,10 @@ pub(super) async fn run(
     if chosen.is_empty() {
         printer.say("the store holds no archives: there is nothing to verify");
     }
+    let identities = match level {
+        Level::Stored => identities,
+        _ => keys::with_passphrase(identities, &chosen, &stop).await?,
+    };
     let mut worst = (!catalogue.unreadable.is_empty()).then_some(ErrorKind::Failed);
     let mut results = Vec::new();
     for archive in &chosen {
