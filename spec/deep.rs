@@ -8,7 +8,8 @@ use ringbolt::model::{Sum, TableRows};
 use ringbolt::pipeline;
 
 use crate::encryption::pair;
-use crate::world::{Server, World};
+use crate::faults::commit::shim;
+use crate::world::{Ran, Server, World};
 
 /// A world with one encrypted archive of a real server, and the identity that decrypts it.
 struct Kept {
@@ -159,5 +160,24 @@ fn a_manifest_that_tells_of_another_dump_is_found() {
         kept.world.ringbolt(&["verify", &kept.id]).expect(0);
         kept.world.ringbolt(&deep).expect(1).says(words);
         assert_eq!(kept.proof(), "broken");
+    }
+}
+
+/// A disk that was right when it was asked, and is not a moment later. What a drill has heard on the way
+/// restores; what is stored is no good all the same.
+#[test]
+fn a_store_that_rots_at_once_is_found_by_the_deep_check() {
+    for level in ["deep", "drill"] {
+        let world = World::new();
+        let server = world.postgres("db", &[("enable", "true"), ("verify", level)], &[]);
+        server.sql("keeper", "CREATE TABLE t AS SELECT i FROM generate_series(1, 9000) i");
+        let mut command = world.command();
+        command.arg("backup").env("LD_PRELOAD", shim()).env("SHIM_ROT", "1");
+        command.env("SHIM_ROOT", world.store()).env("SHIM_AT", "0");
+        Ran::of(&mut command).expect(1).says("is no good").says("is damaged");
+        assert_eq!(world.newest("keeper")["proof"], "broken", "{level}");
+        crate::drill::nothing_is_left(&server);
+        let latest = format!("{}@latest", server.source());
+        world.ringbolt(&["show", &latest]).expect(2).says("which is broken");
     }
 }

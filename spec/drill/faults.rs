@@ -294,3 +294,24 @@ fn what_belongs_to_a_living_container_is_left_alone() {
     world.ringbolt(&["drill", &id]).expect(0).says("a killed drill had left");
     nothing_is_left(&server);
 }
+
+/// A stage that dies in the middle has proven nothing, whatever its tools said last.
+#[test]
+fn a_stage_that_is_ended_from_outside_says_nothing_of_the_archive() {
+    let world = World::new();
+    let server = postgres(&world, &[("verify", "drill")]);
+    let more = "INSERT INTO t SELECT i, repeat(md5(i::text), 4) FROM generate_series(1, 600000) i";
+    server.sql("keeper", more);
+    let mut command = world.command();
+    command.arg("backup").stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let works = |stage: &String| docker(&["top", stage]).stdout.contains("pg_restore");
+    wait_for("a restore", || stage(&server).as_ref().is_some_and(works));
+    docker(&["kill", &stage(&server).unwrap()]).expect(0);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert!(said.contains("the throwaway container was ended from outside"), "{said}");
+    assert_eq!(world.newest("keeper")["proof"], "deep");
+    nothing_is_left(&server);
+}

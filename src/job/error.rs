@@ -77,6 +77,8 @@ pub enum JobError {
     NoRoom { free: u64, needed: u64 },
     #[error("the throwaway container ran out of memory")]
     OutOfMemory,
+    #[error("the throwaway container was ended from outside")]
+    StageEnded,
     #[error("the archive was published and is no good: {0}")]
     ProofFailed(Box<JobError>),
     #[error("cannot ask `{program}` in container `{container}` for its version: there is no shell")]
@@ -232,6 +234,10 @@ impl Explain for JobError {
             }),
             Self::OutOfMemory | Self::NoRoom { .. } => Some(
                 "raise `drill.memory`, or free space where Docker keeps its volumes".to_owned(),
+            ),
+            Self::StageEnded => Some(
+                "drill the archive again: `ringbolt drill`; a restart of Docker ends it, and so does who removes it"
+                    .to_owned(),
             ),
             Self::Unready { .. } => Some(
                 "the image must start an empty server without what the container had mounted for its data"

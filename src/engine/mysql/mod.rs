@@ -238,8 +238,9 @@ impl Engine for Mysql {
         let access = Access { user: "root", password: Some(&password), paths: &[] };
         let folder = env.text("MYSQL_DATADIR").unwrap_or("/var/lib/mysql");
         // What the database does by itself on a schedule is not to be done there.
-        let hurry = "SET GLOBAL innodb_flush_log_at_trx_commit = 0;\nSET GLOBAL sync_binlog = 0;\n\
-                     SET GLOBAL event_scheduler = OFF;\n";
+        // Where events are disabled for good, that is an error, and just as well.
+        let hurry = "SET GLOBAL event_scheduler = OFF;\nSET GLOBAL innodb_flush_log_at_trx_commit = 0;\n\
+                     SET GLOBAL sync_binlog = 0;\n";
         Some(Rehearsal {
             stage: Stage::Server,
             unset: UNSET.into(),

@@ -39,8 +39,14 @@ impl Run<'_> {
                 }
                 Err(error) => Some(error),
             };
-            let part = archive.manifest.part.clone();
-            report.failures.extend(failure.map(|error| (Some(part), error)));
+            if let Some(error) = failure {
+                report.failures.push((Some(archive.manifest.part.clone()), error));
+                // What was heard on the way may restore; what is stored is no good all the same.
+                if let Some(listener) = listener {
+                    listener.leave(self.plan).await;
+                }
+                return None;
+            }
         }
         Some(Pending { archive, listener: listener? })
     }

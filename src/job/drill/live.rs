@@ -20,12 +20,14 @@ use crate::archive::Archive;
 use crate::engine::{Access, EngineError, Questions, Scope, Sums};
 use crate::model::{Census, Database, DatabaseName, Facts, Part, Plan};
 use crate::pipeline::{Identities, PipelineError};
-use crate::transport::{self, Limits, Transport};
+use crate::transport::{self, Limit, Limits, Transport};
 
 /// Pieces on their way to the stage: 2 MiB at the most, as on the way to the archive.
 const PIECES: usize = 64;
 /// What a dump may wait for a drill in any case: a stage takes a moment to begin.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a stage may take to make an empty database.
+const BEGIN: Duration = Duration::from_mins(1);
 /// When so much has come, a dump tool without a snapshot of ours has one of its own.
 const BEGUN: u64 = 256 << 10;
 
@@ -103,6 +105,17 @@ impl Live {
     /// # Errors
     /// [`JobError`]: then this dump is not drilled.
     pub(in crate::job) async fn listen(
+        &self,
+        plan: &Plan,
+        session: &Session,
+        name: &DatabaseName,
+    ) -> Result<Listener<'_>, JobError> {
+        // A dump waits for a stage that hangs no longer than for one that is slow.
+        let listening = timeout(BEGIN, self.begin_to_listen(plan, session, name));
+        listening.await.unwrap_or(Err(JobError::Stopped(Limit::Stalled(BEGIN))))
+    }
+
+    async fn begin_to_listen(
         &self,
         plan: &Plan,
         session: &Session,

@@ -48,9 +48,10 @@ impl Verdict {
     /// Tells a fault of the archive from one of the stage.
     async fn of(judged: Result<(), JobError>, stage: &Stage) -> Self {
         let Err(error) = judged else { return Self::Passed };
-        let fate = stage.fate().await;
-        match fate {
+        match stage.fate().await {
             Ok(Fate { out_of_memory: true, .. }) => Self::Open(JobError::OutOfMemory),
+            // Whoever ended it, the tool that failed in it says nothing of the archive.
+            Ok(Fate { running: false, .. }) if stage.runs() => Self::Open(JobError::StageEnded),
             Ok(_) if speaks_of_archive(&error) => Self::Failed(error),
             _ => Self::Open(error),
         }

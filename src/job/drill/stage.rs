@@ -155,6 +155,11 @@ impl Stage {
         async move { load::run(&session, &command, plain, |_| {}).await }
     }
 
+    /// Whether something is to run in the container, and not only to use its volume.
+    pub(super) fn runs(&self) -> bool {
+        self.rehearsal.stage != engine::Stage::Volume
+    }
+
     /// What became of the container.
     pub(super) async fn fate(&self) -> Result<Fate, JobError> {
         Ok(self.throwaway.fate().await?)
@@ -279,7 +284,7 @@ async fn prepare(
         }
     }
     if let Some(hurry) = &rehearsal.hurry {
-        // It is only slower without.
+        // Without, it is slower, and nothing else: what an engine must have comes first in it.
         transport::answer(transport.as_ref(), hurry).await.ok();
     }
     session::open(context, workload, model.engine, &access, limits).await
