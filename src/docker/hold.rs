@@ -25,6 +25,11 @@ impl Docker {
         Ok(state.running == Some(true) && state.paused != Some(true))
     }
 
+    /// Whether it is paused; one that is gone is not.
+    async fn is_paused(&self, id: &str) -> Result<bool, DockerError> {
+        Ok(self.inspected(id).await?.state.is_some_and(|state| state.paused == Some(true)))
+    }
+
     /// # Errors
     /// [`DockerError::Unholdable`] for a container that would not go on, [`DockerError::Call`] if it
     /// can be neither paused nor stopped.
@@ -56,8 +61,11 @@ impl Docker {
     /// [`DockerError::Call`] if it still does not run.
     pub async fn release(&self, id: &str, hold: Hold) -> Result<bool, DockerError> {
         let released = match hold {
-            // Of one that is not paused, Docker says that it is in conflict.
-            Hold::Pause => unless(409, self.client.unpause_container(id).await),
+            // Of one that is not paused, engines say that it is in conflict, or that they have failed.
+            Hold::Pause => match self.client.unpause_container(id).await {
+                Err(_) if !self.is_paused(id).await? => Ok(false),
+                other => other.map(|()| true),
+            },
             Hold::Stop => {
                 unless(304, self.client.start_container(id, None::<StartContainerOptions>).await)
             }
