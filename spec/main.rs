@@ -23,6 +23,7 @@ mod hooks;
 mod labels;
 mod life;
 mod migrate;
+mod openpgp;
 mod passphrase;
 mod pipeline;
 mod regression;

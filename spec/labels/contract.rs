@@ -188,6 +188,18 @@ fn who_can_decrypt_everything_can_decrypt_a_group_s_archives() {
 }
 
 #[test]
+fn certificates_and_other_recipients_go_into_no_archive_together() {
+    let certificate = include_str!("../keys/openpgp_modern.pub.asc").trim().replace('\n', "\\n");
+    let recipients = format!("encryption.recipients={KEY}");
+    let group = format!("encryption.groups.team=[\"{certificate}\"]");
+    let flags = [recipients.as_str(), group.as_str()];
+    let found = problems_under(&flags, &[("ringbolt.encrypt", "team")]);
+    assert!(found.len() == 1 && found[0].contains("no archive together"), "{found:?}");
+    assert!(!found[0].contains("PGP PUBLIC"), "{found:?}");
+    assert_eq!(plan(&flags[1..], &[("ringbolt.encrypt", "team")]).recipients.len(), 1);
+}
+
+#[test]
 fn the_operator_s_policy_is_stronger_than_labels() {
     for (flags, label, words) in [
         (&["labels.policy.refuse=encrypt,stores"][..], ("ringbolt.encrypt", "false"), "policy"),

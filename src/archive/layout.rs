@@ -3,14 +3,12 @@
 
 use super::Manifest;
 use crate::model::{ArchiveId, Codec, Part, Slug};
-use crate::pipeline::{Recipients, digest};
+use crate::pipeline::{Recipients, Scheme, digest};
 use crate::store::{Key, KeyError};
 
 const MANIFEST: &str = ".manifest.json";
 const SIGNATURE: &str = ".manifest.json.minisig";
 const PROOF: &str = ".proof.json";
-/// The last extension of a payload that is encrypted.
-const ENCRYPTED: &str = ".age";
 /// The longest folder's name; file systems take 255 bytes.
 const LONGEST: usize = 200;
 /// How many digits of a digest stand for what was cut off.
@@ -53,8 +51,7 @@ impl Address {
             Codec::Gzip(_) => ".gz",
             Codec::None => "",
         };
-        let encrypted = if recipients.is_empty() { "" } else { ENCRYPTED };
-        self.file(&format!(".{extension}{codec}{encrypted}"))
+        self.file(&format!(".{extension}{codec}{}", recipients.scheme().extension()))
     }
 
     /// # Errors
@@ -80,15 +77,16 @@ impl Address {
 
 /// The name of a payload that is written anew for other recipients: the old one's, with something random
 /// in it, because two names are never to be one.
-pub(super) fn rekeyed(manifest: &Manifest, random: u64) -> String {
+pub(super) fn rekeyed(manifest: &Manifest, to: Scheme, random: u64) -> String {
     let id = manifest.id.as_str();
     let chain = manifest.payload[id.len()..].trim_start_matches('.');
     let chain = match chain.split_once('.') {
         Some((first, rest)) if is_rekeying(first) => rest,
         _ => chain,
     };
-    let chain = chain.strip_suffix(ENCRYPTED).unwrap_or(chain);
-    format!("{id}.r{:08x}.{chain}{ENCRYPTED}", random >> 32)
+    let before = Scheme::of(&manifest.recipients).extension();
+    let chain = chain.strip_suffix(before).unwrap_or(chain);
+    format!("{id}.r{:08x}.{chain}{}", random >> 32, to.extension())
 }
 
 /// Whether a part of a payload's name says that it was rekeyed.

@@ -20,7 +20,9 @@ pub use layout::Address;
 pub use manifest::{AccessRecord, Manifest, ManifestError, WorkloadRecord};
 pub use meant::{Found, MeantError, find};
 pub use proof::{Check, Proof, Standing, record};
-pub use read::{Plain, check_deep, check_identities, check_payload, check_stored, open_plain};
+pub use read::{
+    Plain, check_deep, check_identities, check_payload, check_stored, open_plain, prove,
+};
 pub use rekey::rekey;
 pub use signature::{rewrite, sign};
 pub use staging::{Published, Sealed, Staging};

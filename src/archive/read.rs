@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::{Archive, ArchiveError, Manifest, Shown};
 use crate::engine::Validator;
 use crate::model::Sum;
-use crate::pipeline::{self, Identities, PipelineError, Unchain};
+use crate::pipeline::{self, Identities, PipelineError, Scheme, Unchain};
 use crate::store::{Key, Store};
 
 const PIECE: usize = 128 * 1024;
@@ -83,8 +83,29 @@ pub fn check_identities(manifest: &Manifest, identities: &Identities) -> Result<
     Ok(identities.check(&manifest.recipients).map_err(PipelineError::from)?)
 }
 
-/// Opens the plain dump. The stored bytes are summed on the way; call [`check_stored`] before, if
-/// nothing of a damaged archive may come out.
+/// Makes sure that nothing of a damaged archive comes out of it: whoever hands the plain dump on asks this
+/// first. An archive whose pieces do not prove themselves is decrypted once to its end.
+///
+/// # Errors
+/// Those of [`check_identities`], [`check_stored`] and [`Plain::finish`].
+pub fn prove(archive: &Archive, identities: &Identities) -> Result<(), ArchiveError> {
+    let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
+    check_identities(manifest, identities)?;
+    check_stored(archive)?;
+    if Scheme::of(&manifest.recipients).proves_each_piece() {
+        return Ok(());
+    }
+    let key = || manifest.payload.clone();
+    let mut plain = open_plain(store, manifest, identities)?;
+    match io::copy(&mut plain, &mut io::sink()) {
+        Ok(_) => plain.finish(),
+        Err(source) if plain.unreadable() => Err(ArchiveError::Read { key: key(), source }),
+        Err(source) => Err(ArchiveError::Undecodable { key: key(), source }),
+    }
+}
+
+/// Opens the plain dump. The stored bytes are summed on the way; call [`prove`] before, if nothing of a
+/// damaged archive may come out.
 ///
 /// # Errors
 /// [`ArchiveError::Store`] if the payload cannot be opened, [`ArchiveError::Pipeline`] if it cannot

@@ -32,7 +32,7 @@ pub fn rekey(
     check_identities(before, identities)?;
     let (to, witness) = to.for_the_moment();
     let old = payload(before)?;
-    let new = old.sibling(&rekeyed(before, random))?;
+    let new = old.sibling(&rekeyed(before, to.scheme(), random))?;
     let _claim = store.claim()?;
     // Unfinished uploads of both keys tell a later sweep that the one which the manifest does not name
     // is ours, and nobody's any more.

@@ -41,6 +41,7 @@ async fn examine(app: &App, written: &Written, stop: Stop, findings: &mut Vec<Fi
     let now = Timestamp::now();
     let zone = variable(written, "TZ");
     findings.extend(doctor::of_settings(&app.settings, zone));
+    findings.extend(doctor::certificates(&app.settings, now));
     match keys::read(app, &[]) {
         Ok(identities) => findings.extend(doctor::keys(&app.settings, &identities)),
         Err(error) => findings.push(Finding::failed("keys", &error)),

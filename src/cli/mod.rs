@@ -163,8 +163,8 @@ enum Command {
         /// Every archive
         #[arg(long)]
         all: bool,
-        /// A public key that shall decrypt them instead; may be repeated
-        #[arg(long, value_name = "RECIPIENT")]
+        /// A public key that shall decrypt them instead, or an armored certificate; may be repeated
+        #[arg(long, value_name = "RECIPIENT", allow_hyphen_values = true)]
         to: Vec<String>,
         /// Identity file that decrypts them now; may be repeated
         #[arg(long = "identity", short, value_name = "FILE")]

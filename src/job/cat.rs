@@ -43,15 +43,14 @@ pub(super) async fn text(archive: &Archive, identities: &Identities) -> Result<S
     Ok(String::from_utf8(dump).map_err(|_| EngineError::Globals("it is not UTF-8".to_owned()))?)
 }
 
-/// Reads an archive's plain dump on a thread of its own: first all stored bytes are checked, then
+/// Reads an archive's plain dump on a thread of its own: first the archive is proven, then
 /// the dump comes in pieces, and at last its digest is compared.
 pub(super) fn read(archive: Archive, identities: Identities) -> Plain {
     // Eight pieces are 1 MiB: the reader stays ahead of a writer that pauses.
     let (sender, receiver) = mpsc::channel(8);
     let reading = blocking(move || -> Result<(), ArchiveError> {
         let (store, manifest) = (archive.store.as_ref(), &archive.manifest);
-        archive::check_identities(manifest, &identities)?;
-        archive::check_stored(&archive)?;
+        archive::prove(&archive, &identities)?;
         let mut plain = archive::open_plain(store, manifest, &identities)?;
         loop {
             let mut piece = vec![0; PIECE];

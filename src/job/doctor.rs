@@ -1,6 +1,7 @@
 //! Doctor: what is wrong with Docker, stores, keys, clocks and tools, and what to do about it. It
 //! changes nothing but what a store's probe does.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::{Context, JobError};
 use crate::docker::{Certificate, Endpoint};
 use crate::labels::dialect::{BT_VARIABLES, Renamed};
 use crate::model::units::{Bytes, span};
-use crate::model::{ArchiveId, Explain, Problem, Server, Slug, chain};
+use crate::model::{ArchiveId, Explain, Problem, Server, Slug, chain, is_certificate};
 use crate::pipeline::{Identities, Recipients};
 use crate::settings::{self, DockerHost, DockerSettings, Settings};
 
@@ -103,6 +104,23 @@ pub fn of_settings(settings: &Settings, zone: Option<&str>) -> Vec<Finding> {
     found
 }
 
+/// Which recipient's certificate has ended, or is about to: nothing is encrypted to it then.
+pub fn certificates(settings: &Settings, now: Timestamp) -> Vec<Finding> {
+    let encryption = &settings.encryption;
+    let all = encryption.groups.values().chain([&encryption.recipients]);
+    let first = |keys: &Vec<String>| Recipients::read(keys).ok()?.until();
+    let ends: BTreeSet<(String, Timestamp)> = all.filter_map(first).collect();
+    let soon = ends.into_iter().filter(|(_, until)| until.duration_since(now) < EXPIRES_SOON);
+    soon.map(|(fingerprint, until)| {
+        let day = until.strftime("%Y-%m-%d");
+        let message = format!("the certificate `{fingerprint}` ends on {day}, and backups with it");
+        let advice = "have its owner extend it (`gpg --quick-set-expire`) and export it again";
+        let state = if until <= now { State::Bad } else { State::Doubtful };
+        Finding::new("keys", state, message).advice(advice)
+    })
+    .collect()
+}
+
 /// Whether the identities that are known here belong to those who shall decrypt. That none is known
 /// is as it should be on a host that only writes.
 pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
@@ -110,9 +128,10 @@ pub fn keys(settings: &Settings, identities: &Identities) -> Vec<Finding> {
     if settings.encryption.identity.is_none() {
         return Vec::new();
     }
-    let unknown = settings.encryption.recipients.iter().filter(|key| {
-        let own = Recipients::read(std::slice::from_ref(*key));
-        own.is_ok_and(|own| identities.check(&own.fingerprints()).is_err())
+    let unknown = settings.encryption.recipients.iter().filter_map(|key| {
+        let own = Recipients::read(std::slice::from_ref(key)).ok()?.fingerprints();
+        let shown = if is_certificate(key) { own.join("`, `") } else { key.clone() };
+        identities.check(&own).is_err().then_some(shown)
     });
     let mut found: Vec<Finding> = unknown
         .map(|key| {

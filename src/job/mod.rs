@@ -98,7 +98,10 @@ impl Context {
             ([only], Some(own)) if only == PASSPHRASE => {
                 Ok(Recipients::with_passphrase(own.clone()).map_err(PipelineError::from)?)
             }
-            (texts, _) => Ok(Recipients::read(texts).map_err(PipelineError::from)?),
+            (texts, _) => {
+                let recipients = Recipients::read(texts).and_then(|read| read.at(now()));
+                Ok(recipients.map_err(PipelineError::from)?)
+            }
         }
     }
 

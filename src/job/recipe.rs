@@ -6,7 +6,7 @@ use crate::archive::{Archive, ArchiveError, Manifest};
 use crate::engine::{Access, Destination, EngineError};
 use crate::labels::Rules;
 use crate::model::{Codec, Command, Database, PASSPHRASE, Part, SecretRef, Value};
-use crate::pipeline::Signature;
+use crate::pipeline::{Scheme, Signature};
 
 /// The variable that names an identity file. A path of ours would be a guess, and one written into the
 /// line would be typed as it is.
@@ -59,7 +59,14 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
             line: format!("minisign -V -m {} {key}", quoted(manifest.as_str())),
         });
     }
-    if manifest.encrypted() && manifest.recipients != [PASSPHRASE] {
+    let scheme = Scheme::of(&manifest.recipients);
+    if scheme == Scheme::OpenPgp {
+        steps.push(Step {
+            about: "Have the secret key of one of these in GnuPG: this lists them, or fails",
+            line: format!("gpg --list-secret-keys {}", certificates(manifest)),
+        });
+    }
+    if scheme == Scheme::Age && manifest.recipients != [PASSPHRASE] {
         steps.push(Step {
             about: "Have an identity: this says so unless the variable names its file, by its whole path",
             line: format!(": \"${{{IDENTITY}:?is to be the path of an identity file}}\""),
@@ -111,6 +118,12 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
     Ok(steps)
 }
 
+/// What `gpg` knows the recipients of a manifest by.
+fn certificates(manifest: &Manifest) -> String {
+    let bare = manifest.recipients.iter().map(|one| one.rsplit(':').next().unwrap_or(one));
+    bare.collect::<Vec<_>>().join(" ")
+}
+
 /// The pipe that gives the plain dump: the payload's extensions, read backwards.
 fn plain(manifest: &Manifest, payload: &str) -> String {
     let decompress = match manifest.codec {
@@ -118,8 +131,9 @@ fn plain(manifest: &Manifest, payload: &str) -> String {
         Codec::Gzip(_) => Some("gzip --decompress --stdout"),
         Codec::None => None,
     };
-    let decrypt = match &manifest.recipients[..] {
-        [only] if only == PASSPHRASE => format!("age --decrypt {payload}"),
+    let decrypt = match (&manifest.recipients[..], Scheme::of(&manifest.recipients)) {
+        (_, Scheme::OpenPgp) => format!("gpg --decrypt {payload}"),
+        ([only], _) if only == PASSPHRASE => format!("age --decrypt {payload}"),
         _ => format!("age --decrypt --identity \"${IDENTITY}\" {payload}"),
     };
     match (manifest.encrypted(), decompress) {

@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<Rekeyed, JobError> {
     let manifest = &archive.manifest;
     let to = match to {
-        To::Given(recipients) => recipients.clone(),
+        To::Given(recipients) => recipients.clone().at(now()).map_err(PipelineError::from)?,
         To::Rules { passphrase } => of_today(rules, manifest, passphrase.as_ref())?,
     };
     if to.is_empty() && manifest.encrypted() {
@@ -70,7 +70,7 @@ fn of_today(
         .map_err(|wrong| JobError::NoRecipients { id: manifest.id.clone(), wrong })?;
     let recipients = match (&texts[..], passphrase) {
         ([only], Some(own)) if only == PASSPHRASE => Recipients::with_passphrase(own.clone()),
-        _ => Recipients::read(&texts),
+        _ => Recipients::read(&texts).and_then(|read| read.at(now())),
     };
     Ok(recipients.map_err(PipelineError::from)?)
 }

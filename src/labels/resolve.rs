@@ -13,7 +13,8 @@ use super::rows::LABELS;
 use super::values::{self, Encrypt, EngineChoice};
 use crate::engine::{self, Access, Engine, custom};
 use crate::model::{
-    Codec, Level, PASSPHRASE, Plan, Problem, Schedule, SecretRef, Slug, Workload, nearest,
+    Codec, Level, PASSPHRASE, Plan, Problem, Schedule, SecretRef, Slug, Workload, is_certificate,
+    nearest,
 };
 
 const STALL: Duration = Duration::from_mins(15);
@@ -406,6 +407,12 @@ fn choose_recipients(
                     (name.to_string(), message.to_owned())
                 };
                 recipients.extend(rules.groups.get(name).ok_or_else(unknown)?.iter().cloned());
+                let certificates = recipients.iter().filter(|text| is_certificate(text)).count();
+                if certificates != 0 && certificates != recipients.len() {
+                    let message =
+                        "OpenPGP certificates and other recipients go into no archive together";
+                    return Err((name.to_string(), message.to_owned()));
+                }
             }
             recipients.sort();
             recipients.dedup();

@@ -15,6 +15,11 @@ use super::{DatabaseName, Level, SecretRef, Slug, Workload};
 /// passphrase. No public key and no fingerprint reads like this.
 pub const PASSPHRASE: &str = "passphrase";
 
+/// Whether a recipient is an armored OpenPGP certificate. In one archive, all are or none is.
+pub fn is_certificate(recipient: &str) -> bool {
+    recipient.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+}
+
 /// Everything a backup of one source needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {

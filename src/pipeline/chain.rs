@@ -106,7 +106,9 @@ impl Finished {
 }
 
 /// Closes the stages behind the codec, first to last. The sum is of what was encrypted, if it was.
-fn close<W: io::Write>(encoder: Encoder<Encrypter<W>>) -> io::Result<(Option<Sum>, W)> {
+fn close<W: io::Write + Send + 'static>(
+    encoder: Encoder<Encrypter<W>>,
+) -> io::Result<(Option<Sum>, W)> {
     let (compressed, mut writer) = encoder.finish()?.finish()?;
     writer.flush()?;
     Ok((compressed, writer))

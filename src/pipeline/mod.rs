@@ -15,7 +15,7 @@ mod unchain;
 
 pub use chain::{Chain, Finished};
 pub use digest::{Summed, digest, sum};
-pub use encrypt::{EncryptionError, Generated, Identities, Recipients, generate};
+pub use encrypt::{EncryptionError, Generated, Identities, Recipients, Scheme, generate};
 pub use line::Line;
 pub use reencrypt::{Reencrypted, reencrypt};
 pub use signature::{

@@ -88,7 +88,14 @@ impl Given {
         match (&self.value, self.text()) {
             (_, Ok(text)) if docker::is_pem(&text) => "(PEM)".to_owned(),
             (_, Ok(text)) => text,
-            (Value::Array(..), _) => self.list().unwrap_or_default().join(","),
+            (Value::Array(..), _) => {
+                let list = self.list().unwrap_or_default().into_iter();
+                let shown = |text: String| match docker::is_pem(&text) {
+                    true => "(PEM)".to_owned(),
+                    false => text,
+                };
+                list.map(shown).collect::<Vec<_>>().join(",")
+            }
             _ => "…".to_owned(),
         }
     }

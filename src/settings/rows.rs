@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::given::Given;
 use super::table::{Reader, Setting, Shape};
 use super::{Settings, docker_rows, drill_rows, signing_rows, verify_rows};
-use crate::model::{Slug, units};
+use crate::model::{Slug, is_certificate, units};
 
 /// What most rows have in common.
 pub(super) const ROW: Setting = Setting {
@@ -206,7 +206,7 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         key: "encryption.recipients",
-        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`",
+        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`; or of armored OpenPGP certificates",
         default: "none: archives are not encrypted",
         about: "Who can decrypt every archive. Ringbolt needs public keys only.",
         examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
@@ -220,7 +220,7 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         key: "encryption.groups.<name>",
-        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`",
+        expects: "a list of public keys: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`; or of armored OpenPGP certificates",
         about: "A further set of public keys, for labels that say `encrypt=<name>`.",
         examples: &["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         mistakes: &["", "hunter2"],
@@ -240,7 +240,7 @@ pub(super) const ROWS: &[Setting] = &[
     },
     Setting {
         key: "encryption.identity",
-        expects: "the text of an age identity; better `encryption.identity_file`, its path",
+        expects: "the text of an age identity, an SSH key or an OpenPGP key; better `encryption.identity_file`, its path",
         about: "Decrypts archives for `cat`, `restore`, `verify --level deep` and `rekey`. Backups need none: keep it off the host.",
         examples: &["AGE-SECRET-KEY-1…"],
         secret: true,
@@ -404,7 +404,9 @@ fn absolute(given: &Given) -> Result<PathBuf, String> {
 /// Which keys can really encrypt is known where archives are made; here a secret one is kept out.
 fn recipients(given: &Given) -> Result<Vec<String>, String> {
     let list = given.list()?;
-    match list.iter().position(|key| !key.starts_with("age1") && !key.starts_with("ssh-")) {
+    let known =
+        |key: &String| key.starts_with("age1") || key.starts_with("ssh-") || is_certificate(key);
+    match list.iter().position(|key| !known(key)) {
         None => Ok(list),
         Some(at) => Err(format!("entry {} is no public key", at + 1)),
     }

@@ -15,7 +15,7 @@ use crate::engine::{Access, Destination, Engine};
 use crate::job::{Event, JobError, blocking, load, random};
 use crate::labels::Rules;
 use crate::model::{Codec, Command, Database, DatabaseName, Facts, Place};
-use crate::pipeline::Identities;
+use crate::pipeline::{Identities, Scheme};
 use crate::transport::{Limit, Stop};
 
 /// The longest path that is a name.
@@ -90,7 +90,7 @@ impl Folder {
         let path = &self.will.path;
         let name = named(path)?;
         let staged = staged_name(&name, LONGEST, random());
-        archive::check_stored(&self.archive)?;
+        archive::prove(&self.archive, &self.identities)?;
         if let Some(folder) = path.parent() {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|source| file("make", folder, source))?;
@@ -206,7 +206,7 @@ fn named(path: &Path) -> Result<DatabaseName, RestoreError> {
 /// The payload's name without what is peeled off: `20261120T030000Z-01jd8abcde.pgdump`.
 fn plain_name(manifest: &Manifest) -> String {
     let name = manifest.payload.as_str();
-    let name = if manifest.encrypted() { name.strip_suffix(".age").unwrap_or(name) } else { name };
+    let name = name.strip_suffix(Scheme::of(&manifest.recipients).extension()).unwrap_or(name);
     let compressed = match manifest.codec {
         Codec::Zstd(_) => ".zst",
         Codec::Gzip(_) => ".gz",

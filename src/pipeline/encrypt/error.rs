@@ -15,10 +15,18 @@ pub enum EncryptionError {
     Recipient { position: usize, public: Option<String>, why: &'static str },
     #[error("recipient {0} is a secret key")]
     SecretRecipient(usize),
+    #[error(
+        "OpenPGP certificates and other recipients are mixed, and an archive is encrypted in one way"
+    )]
+    Mixed,
+    #[error("the certificate `{fingerprint}` {why}")]
+    NotNow { fingerprint: String, why: &'static str },
     #[error("line {0} is no identity")]
     Identity(usize),
     #[error("the SSH key cannot be used: {0}")]
     SshIdentity(&'static str),
+    #[error("the OpenPGP key cannot be used: {0}")]
+    OpenPgpIdentity(&'static str),
     #[error("it is locked with a passphrase, which nobody is there to type")]
     Locked,
     #[error("this is not its passphrase")]
@@ -36,7 +44,7 @@ pub enum EncryptionError {
     #[error("the archive is encrypted to {}, and no identity that was given is one of them", .0.join(", "))]
     WrongIdentity(Vec<String>),
     #[error("the archive cannot be decrypted")]
-    Damaged(#[source] age::DecryptError),
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Explain for EncryptionError {
@@ -50,18 +58,25 @@ impl Explain for EncryptionError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Recipient { .. } => {
-                "a recipient is the public key that `ringbolt keygen` or `age-keygen` says, or a line of an \
-                 `….pub` file of `ssh-keygen`"
+                "a recipient is the public key that `ringbolt keygen` or `age-keygen` says, a line of an \
+                 `….pub` file of `ssh-keygen`, or what `gpg --armor --export` writes"
             }
             Self::SecretRecipient(_) => {
                 "name its public half, `age1…`; if others could read the secret one, make a new pair"
             }
+            Self::Mixed => {
+                "give certificates only, or none; a group is mixed with `encryption.recipients`"
+            }
+            Self::NotNow { .. } => {
+                "have its owner extend it (`gpg --quick-set-expire`) and export it again"
+            }
             Self::Identity(_) | Self::NoIdentityInside => {
-                "an identity file holds lines `AGE-SECRET-KEY-1…`, or one private key of `ssh-keygen`"
+                "an identity file holds lines `AGE-SECRET-KEY-1…`, or one private key of `ssh-keygen`, or \
+                 what `gpg --export-secret-keys` writes"
             }
             Self::Locked => {
                 "use it at a terminal, or unlock a copy: `age --decrypt` for a file of age, `ssh-keygen -p` \
-                 for an SSH key"
+                 for an SSH key, `gpg --change-passphrase` for an OpenPGP key"
             }
             Self::NoPassphrase => {
                 "set `encryption.passphrase_file`, or use a terminal: there it is asked for"
@@ -70,7 +85,11 @@ impl Explain for EncryptionError {
             Self::NoIdentity(_) | Self::WrongIdentity(_) => {
                 "give the identity file of one of these recipients with `--identity FILE`"
             }
-            Self::SshIdentity(_) | Self::WrongPassphrase | Self::TooMuchWork | Self::Damaged(_) => {
+            Self::SshIdentity(_)
+            | Self::OpenPgpIdentity(_)
+            | Self::WrongPassphrase
+            | Self::TooMuchWork
+            | Self::Damaged(_) => {
                 return None;
             }
         };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{EncryptionError, MOST_WORK, PublicKey, secret};
+use super::openpgp::{self, SecretKey};
+use super::recipients::PublicKey;
+use super::{EncryptionError, MOST_WORK, secret};
 use crate::model::{PASSPHRASE, Secret};
 
 /// An identity file has some hundred bytes, also within a locked one.
@@ -19,12 +21,20 @@ pub struct Identities(Vec<Arc<Opener>>);
 
 struct Opener {
     opens: Opens,
-    secret: Box<dyn age::Identity + Send + Sync>,
+    with: With,
+}
+
+enum With {
+    Age(Box<dyn age::Identity + Send + Sync>),
+    OpenPgp(Box<SecretKey>),
 }
 
 /// Which archives somebody can open, by what their manifests say.
 enum Opens {
-    Key(PublicKey),
+    Key {
+        fingerprint: String,
+        public: String,
+    },
     Passphrase,
     /// No manifest names a key of the moment: what it opens, only a header tells.
     Momentary,
@@ -38,7 +48,7 @@ fn is_locked(text: &[u8]) -> bool {
 
 impl Identities {
     /// Reads the text of an identity file: lines `AGE-SECRET-KEY-1…`, comments and empty lines; or
-    /// one private key of `ssh-keygen`.
+    /// one private key of `ssh-keygen`; or what `gpg --export-secret-keys` writes.
     ///
     /// # Errors
     /// [`EncryptionError::Locked`] if it wants a passphrase; another [`EncryptionError`] with the
@@ -48,7 +58,7 @@ impl Identities {
     }
 
     /// Reads the text of an identity file that is locked with a passphrase: one that `age --passphrase`
-    /// or `rage --passphrase` made of an identity file, or an SSH key.
+    /// or `rage --passphrase` made of an identity file, or an SSH or OpenPGP key.
     ///
     /// # Errors
     /// [`EncryptionError::WrongPassphrase`], and those of [`Identities::read`].
@@ -60,11 +70,15 @@ impl Identities {
     pub fn passphrase(passphrase: &Secret) -> Self {
         let mut secret = age::scrypt::Identity::new(secret(passphrase));
         secret.set_max_work_factor(MOST_WORK);
-        Self::one(Opens::Passphrase, secret)
+        Self::one(Opens::Passphrase, With::Age(Box::new(secret)))
     }
 
     pub(super) fn momentary(secret: age::x25519::Identity) -> Self {
-        Self::one(Opens::Momentary, secret)
+        Self::one(Opens::Momentary, With::Age(Box::new(secret)))
+    }
+
+    pub(super) fn momentary_openpgp(secret: SecretKey) -> Self {
+        Self::one(Opens::Momentary, With::OpenPgp(Box::new(secret)))
     }
 
     /// These and others.
@@ -81,7 +95,7 @@ impl Identities {
     /// The public keys of all that have one, as [`super::Recipients::read`] takes them.
     pub fn public(&self) -> Vec<String> {
         let keys = self.0.iter().filter_map(|opener| match &opener.opens {
-            Opens::Key(key) => Some(key.text()),
+            Opens::Key { public, .. } => Some(public.clone()),
             Opens::Passphrase | Opens::Momentary => None,
         });
         keys.collect()
@@ -105,20 +119,49 @@ impl Identities {
         }
     }
 
-    /// What opens such an archive, for the crate.
-    pub(super) fn opening<'a>(
+    /// What opens such an archive of age, for the crate.
+    pub(super) fn age<'a>(
         &'a self,
         fingerprints: &'a [String],
     ) -> impl Iterator<Item = &'a dyn age::Identity> {
-        let fitting = self.0.iter().filter(|opener| opener.fits(fingerprints));
-        fitting.map(|opener| opener.secret.as_ref() as &dyn age::Identity)
+        self.fitting(fingerprints).filter_map(|with| match with {
+            With::Age(secret) => Some(secret.as_ref() as &dyn age::Identity),
+            With::OpenPgp(_) => None,
+        })
     }
 
-    fn one(opens: Opens, secret: impl age::Identity + Send + Sync + 'static) -> Self {
-        Self(vec![Arc::new(Opener { opens, secret: Box::new(secret) })])
+    /// What opens such an archive of OpenPGP.
+    pub(super) fn openpgp<'a>(
+        &'a self,
+        fingerprints: &'a [String],
+    ) -> impl Iterator<Item = &'a SecretKey> {
+        self.fitting(fingerprints).filter_map(|with| match with {
+            With::Age(_) => None,
+            With::OpenPgp(key) => Some(key.as_ref()),
+        })
+    }
+
+    fn fitting<'a>(&'a self, fingerprints: &'a [String]) -> impl Iterator<Item = &'a With> {
+        self.0.iter().filter(|opener| opener.fits(fingerprints)).map(|opener| &opener.with)
+    }
+
+    fn one(opens: Opens, with: With) -> Self {
+        Self(vec![Arc::new(Opener { opens, with })])
+    }
+
+    fn of_key(key: &PublicKey, secret: impl age::Identity + Send + Sync + 'static) -> Self {
+        let (fingerprint, public) = (key.fingerprint(), key.text());
+        Self::one(Opens::Key { fingerprint, public }, With::Age(Box::new(secret)))
     }
 
     fn open(text: &[u8], passphrase: Option<&Secret>) -> Result<Self, EncryptionError> {
+        if openpgp::is_secret(text) {
+            let keys = SecretKey::read(text, passphrase)?.into_iter().map(|key| {
+                let (fingerprint, public) = (key.fingerprint(), key.public());
+                Self::one(Opens::Key { fingerprint, public }, With::OpenPgp(Box::new(key)))
+            });
+            return Ok(keys.fold(Self::default(), Self::and));
+        }
         if is_locked(text) {
             let passphrase = passphrase.ok_or(EncryptionError::Locked)?;
             return Self::read(&*inside(text, passphrase)?);
@@ -135,7 +178,7 @@ impl Identities {
             }
             let secret: age::x25519::Identity =
                 line.parse().map_err(|_| EncryptionError::Identity(at + 1))?;
-            found = found.and(Self::one(Opens::Key(PublicKey::Native(secret.to_public())), secret));
+            found = found.and(Self::of_key(&PublicKey::Native(secret.to_public()), secret));
         }
         match found.is_empty() {
             true => Err(EncryptionError::NoIdentityInside),
@@ -147,7 +190,7 @@ impl Identities {
 impl Opener {
     fn fits(&self, fingerprints: &[String]) -> bool {
         match &self.opens {
-            Opens::Key(key) => fingerprints.contains(&key.fingerprint()),
+            Opens::Key { fingerprint, .. } => fingerprints.contains(fingerprint),
             Opens::Passphrase => fingerprints == [PASSPHRASE],
             Opens::Momentary => true,
         }
@@ -156,21 +199,22 @@ impl Opener {
 
 /// The identity file within a locked one.
 fn inside(text: &[u8], passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, EncryptionError> {
+    let damaged = |error: age::DecryptError| EncryptionError::Damaged(Box::new(error));
     let armored = age::armor::ArmoredReader::new(text.trim_ascii_start());
-    let decryptor = age::Decryptor::new_buffered(armored).map_err(EncryptionError::Damaged)?;
+    let decryptor = age::Decryptor::new_buffered(armored).map_err(damaged)?;
     if !decryptor.is_scrypt() {
         return Err(EncryptionError::NoIdentityInside);
     }
     let own = Identities::passphrase(passphrase);
-    let opened = decryptor.decrypt(own.opening(&[PASSPHRASE.to_owned()]));
+    let opened = decryptor.decrypt(own.age(&[PASSPHRASE.to_owned()]));
     let reader = opened.map_err(|error| match error {
         age::DecryptError::ExcessiveWork { .. } => EncryptionError::TooMuchWork,
         age::DecryptError::DecryptionFailed => EncryptionError::WrongPassphrase,
-        other => EncryptionError::Damaged(other),
+        other => damaged(other),
     })?;
     let mut inside = Zeroizing::new(Vec::new());
     let read = reader.take(LARGEST).read_to_end(&mut inside);
-    read.map_err(|error| EncryptionError::Damaged(error.into()))?;
+    read.map_err(|error| damaged(error.into()))?;
     Ok(inside)
 }
 
@@ -198,7 +242,7 @@ fn ssh(text: &str, passphrase: Option<&Secret>) -> Result<Identities, Encryption
     let secret = Identity::Unencrypted(key);
     let public = age::ssh::Recipient::try_from(secret.clone())
         .map_err(|_| EncryptionError::SshIdentity("its public half is not readable"))?;
-    Ok(Identities::one(Opens::Key(PublicKey::Ssh(public)), secret))
+    Ok(Identities::of_key(&PublicKey::Ssh(public), secret))
 }
 
 impl fmt::Debug for Identities {
