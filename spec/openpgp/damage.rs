@@ -134,10 +134,12 @@ fn of_a_changed_archive_not_one_byte_comes_out_whatever_its_manifest_says() {
             unharmed += 1;
             continue;
         }
-        assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{what}");
+        // Where the header names other keys, nobody can tell it from an archive for another subkey.
+        let code = if ran.stderr.contains("another subkey") { 2 } else { 1 };
+        assert_eq!((ran.code, &*ran.stdout), (Some(code), ""), "{what}");
         if at % 21 == 0 {
             let restore = ["restore", &id, "--into", &into_folder, "-i", &own];
-            world.ringbolt(&restore).expect(1);
+            world.ringbolt(&restore).expect(code);
             assert!(!into.exists(), "{what}");
         }
     }

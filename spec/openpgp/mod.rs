@@ -8,8 +8,11 @@ use std::path::Path;
 use std::process::Command;
 
 use jiff::Timestamp;
+use ringbolt::archive::Manifest;
+use ringbolt::job::doctor::{self, State};
 use ringbolt::model::{Codec, Explain as _, Secret};
 use ringbolt::pipeline::{Chain, Identities, PipelineError, Recipients, Scheme, Unchain};
+use ringbolt::settings::{self, Written};
 use ringbolt::store::{StoreError, Upload};
 
 use crate::encryption::{ED25519, VECTOR, key_file, lay_out, pair};
@@ -25,6 +28,8 @@ const LOCKED: (&str, &str) =
     (include_str!("../keys/openpgp_locked.pub.asc"), include_str!("../keys/openpgp_locked.asc"));
 /// The secret subkeys of `MODERN` without its primary key, which is kept elsewhere.
 const SUBKEYS: &str = include_str!("../keys/openpgp_subkeys.asc");
+/// Its primary key without any subkey.
+const PRIMARY: &str = include_str!("../keys/openpgp_primary.asc");
 const EXPIRED: &str = include_str!("../keys/openpgp_expired.pub.asc");
 const REVOKED: &str = include_str!("../keys/openpgp_revoked.pub.asc");
 const SIGNER: &str = include_str!("../keys/openpgp_signer.pub.asc");
@@ -96,6 +101,9 @@ fn secret_keys_are_read_and_what_is_none_is_not_said() {
         assert!(identities.check(&["openpgp:00".to_owned()]).is_err());
         assert_eq!(Recipients::read(&identities.public()).unwrap().fingerprints(), [fingerprint]);
     }
+    // `cat` of several files: none is left unread.
+    let both = Identities::read(format!("{}\n{}", RSA.1, MODERN.1)).unwrap();
+    assert!([OF_MODERN, OF_RSA].iter().all(|one| both.check(&[(*one).to_owned()]).is_ok()));
     let error = Identities::read(LOCKED.1).unwrap_err();
     assert!(error.to_string().contains("locked"), "{error}");
     let error = Identities::unlock(LOCKED.1, &Secret::new("hunter2".to_owned())).unwrap_err();
@@ -209,6 +217,11 @@ fn stock_gnupg_decrypts_what_is_written_and_what_it_writes_is_read() {
         let home = World::new();
         let gnupg = Gnupg::with_keys(&home, &[key]);
         assert!(decrypted(&gnupg, &path) == data, "key {at}");
+        let mut dearmor = gnupg.command("gpg");
+        let armored = key_file(&home, "armored", key);
+        let binary = dearmor.args(["--batch", "--output", "-", "--dearmor", &armored]).output();
+        let binary = Identities::read(binary.unwrap().stdout).unwrap();
+        assert!(binary.check(&[[OF_MODERN, OF_RSA][at].to_owned()]).is_ok(), "not armored");
         // What people encrypt by hand, as our own archives are: for this the name of a key is enough.
         let flags = ["--batch", "--quiet", "--trust-model=always", "--compress-algo=none"];
         let whom = ["--recipient", if at == 0 { "modern" } else { "rsa" }, "--encrypt"];
@@ -276,12 +289,49 @@ fn a_full_disk_is_told_as_one_and_what_is_given_up_leaves_nothing() {
     assert_eq!(world.files().keys().filter(|name| !name.contains("lock")).count(), 0);
 }
 
-/// The frozen archive, rekeyed to `MODERN`; with its id and its payload's path.
+/// A disk that cannot be read.
+struct Unreadable;
+
+impl std::io::Read for Unreadable {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("input/output error"))
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_no_damage() {
+    let age = Manifest::read(VECTOR.0.as_bytes()).unwrap().recipients;
+    for (fingerprints, key) in [(vec![OF_MODERN.to_owned()], MODERN.1), (age, VECTOR.2)] {
+        let identities = Identities::read(key).unwrap();
+        let read = Unchain::new(Codec::None, &fingerprints, &identities, Box::new(Unreadable));
+        assert!(matches!(read, Err(PipelineError::Read(_))), "{read:?}");
+    }
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_a_month_before() {
+    let recipients = format!("encryption.recipients=[\"{}\"]", EXPIRED.replace('\n', "\\n"));
+    let settings = settings::read(&Written {
+        file: Some("/dev/null".into()),
+        environment: Vec::new(),
+        flags: vec!["stores.local.url=file:///backups".to_owned(), recipients],
+    })
+    .unwrap();
+    let found = |now: &str| {
+        let found = doctor::certificates(&settings, at(now));
+        found.iter().map(|finding| finding.state).collect::<Vec<_>>()
+    };
+    assert_eq!(found("2025-10-01T00:00:00Z"), []);
+    assert_eq!(found("2025-10-20T00:00:00Z"), [State::Doubtful]);
+    assert_eq!(found("2025-11-02T00:00:00Z"), [State::Bad]);
+}
+
+/// The frozen archive, rekeyed to `MODERN` and `RSA`; with its id and its payload's path.
 fn rekeyed() -> (World, String, std::path::PathBuf) {
     let world = World::new();
     let (id, _) = lay_out(&world);
     let old = key_file(&world, "old", VECTOR.2);
-    world.ringbolt(&["rekey", &id, "--identity", &old, "--to", MODERN.0]).expect(0);
+    world.ringbolt(&["rekey", &id, "--identity", &old, "--to", MODERN.0, "--to", RSA.0]).expect(0);
     let name = world.files().into_keys().find(|name| name.ends_with(".gpg")).unwrap();
     let path = world.store().join(name);
     (world, id, path)
@@ -296,6 +346,11 @@ fn an_archive_goes_to_certificates_and_back_and_its_recipe_works_as_printed() {
     let plain = world.ringbolt(&["cat", &id, "-i", &own]).expect(0).stdout;
     assert!(plain.contains("CREATE ROLE"), "{plain}");
     world.ringbolt(&["verify", &id]).expect(0);
+    // The certificate's primary key without the subkey: nobody can tell whether the archive is whole.
+    let primary = key_file(&world, "primary", PRIMARY);
+    let deep = ["verify", &id, "--level", "deep", "-i", &primary];
+    world.ringbolt(&deep).expect(2).says("another subkey").says("gpg --list-packets");
+    assert_eq!(world.list()[0]["proof"], "stored");
 
     let shown = world.ringbolt(&["show", &id, "--json"]).expect(0).json();
     let steps = shown["restore"].as_array().unwrap().iter().map(|step| step.as_str().unwrap());
@@ -303,12 +358,15 @@ fn an_archive_goes_to_certificates_and_back_and_its_recipe_works_as_printed() {
     // All but the last command, which loads the dump into a container.
     let pipe = lines.pop().unwrap();
     lines.push(pipe[..pipe.find(" | docker").unwrap()].to_owned());
-    let gnupg = Gnupg::with_keys(&world, &[MODERN.1]);
-    let mut shell = gnupg.command("sh");
-    let ran = Ran::of(shell.args(["-euc", &lines.join("\n")])).expect(0);
-    assert!(ran.stdout.ends_with(&plain), "{}", ran.stdout);
+    for key in [MODERN.1, RSA.1] {
+        let home = World::new();
+        let gnupg = Gnupg::with_keys(&home, &[key]);
+        let mut shell = gnupg.command("sh");
+        let ran = Ran::of(shell.args(["-euc", &lines.join("\n")])).expect(0);
+        assert!(ran.stdout.ends_with(&plain), "{}", ran.stdout);
+    }
     let other = World::new();
-    let nobody = Gnupg::with_keys(&other, &[RSA.1]);
+    let nobody = Gnupg::with_keys(&other, &[]);
     assert_ne!(Ran::of(nobody.command("sh").args(["-euc", &lines.join("\n")])).code, Some(0));
 
     let (public, file) = pair();

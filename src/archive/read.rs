@@ -62,10 +62,7 @@ pub fn check_deep(
             Ok(0) => break,
             Ok(read) => validator.check(&piece[..read]).map_err(judged)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) if plain.unreadable() => {
-                return Err(ArchiveError::Read { key: key(), source });
-            }
-            Err(source) => return Err(ArchiveError::Undecodable { key: key(), source }),
+            Err(source) => return Err(plain.failed(source)),
         }
     }
     plain.finish()?;
@@ -95,12 +92,10 @@ pub fn prove(archive: &Archive, identities: &Identities) -> Result<(), ArchiveEr
     if Scheme::of(&manifest.recipients).proves_each_piece() {
         return Ok(());
     }
-    let key = || manifest.payload.clone();
     let mut plain = open_plain(store, manifest, identities)?;
     match io::copy(&mut plain, &mut io::sink()) {
         Ok(_) => plain.finish(),
-        Err(source) if plain.unreadable() => Err(ArchiveError::Read { key: key(), source }),
-        Err(source) => Err(ArchiveError::Undecodable { key: key(), source }),
+        Err(source) => Err(plain.failed(source)),
     }
 }
 
@@ -122,9 +117,13 @@ pub fn open_plain(
 }
 
 impl Plain {
-    /// Whether what failed was the store, which says nothing about the archive in it.
-    pub(super) fn unreadable(&self) -> bool {
-        self.unchain.unreadable()
+    /// What a failed read is: of the store, which says nothing about the archive in it, or of the archive.
+    fn failed(&self, source: io::Error) -> ArchiveError {
+        let key = self.key.file_name().to_owned();
+        match self.unchain.unreadable() {
+            true => ArchiveError::Read { key, source },
+            false => ArchiveError::Undecodable { key, source },
+        }
     }
 
     /// Compares what was read with the manifest.

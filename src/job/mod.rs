@@ -94,21 +94,22 @@ impl Context {
 
     /// Who can decrypt the archives of a plan.
     fn recipients(&self, plan: &Plan) -> Result<Recipients, JobError> {
-        match (&plan.recipients[..], &self.passphrase) {
-            ([only], Some(own)) if only == PASSPHRASE => {
-                Ok(Recipients::with_passphrase(own.clone()).map_err(PipelineError::from)?)
-            }
-            (texts, _) => {
-                let recipients = Recipients::read(texts).and_then(|read| read.at(now()));
-                Ok(recipients.map_err(PipelineError::from)?)
-            }
-        }
+        recipients(&plan.recipients, self.passphrase.as_ref())
     }
 
     /// The store of a plan.
     fn store(&self, plan: &Plan) -> Arc<dyn Store> {
         self.stores.get(&plan.store).expect("the rules let only known stores into a plan").clone()
     }
+}
+
+/// Who can decrypt what is written now, of what a plan says.
+fn recipients(texts: &[String], passphrase: Option<&Secret>) -> Result<Recipients, JobError> {
+    let recipients = match (texts, passphrase) {
+        ([only], Some(own)) if only == PASSPHRASE => Recipients::with_passphrase(own.clone()),
+        _ => Recipients::read(texts).and_then(|read| read.at(now())),
+    };
+    Ok(recipients.map_err(PipelineError::from)?)
 }
 
 impl std::fmt::Debug for Context {

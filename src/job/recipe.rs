@@ -62,8 +62,8 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
     let scheme = Scheme::of(&manifest.recipients);
     if scheme == Scheme::OpenPgp {
         steps.push(Step {
-            about: "Have the secret key of one of these in GnuPG: this lists them, or fails",
-            line: format!("gpg --list-secret-keys {}", certificates(manifest)),
+            about: "Have the secret key of one of these in GnuPG: this shows one, or fails",
+            line: known_to_gnupg(manifest),
         });
     }
     if scheme == Scheme::Age && manifest.recipients != [PASSPHRASE] {
@@ -118,10 +118,12 @@ pub fn steps(archive: &Archive, rules: &Rules) -> Result<Vec<Step>, JobError> {
     Ok(steps)
 }
 
-/// What `gpg` knows the recipients of a manifest by.
-fn certificates(manifest: &Manifest) -> String {
+/// Fails unless GnuPG has the secret key of one of a manifest's recipients. Asked for several at once, it
+/// fails if one is missing.
+fn known_to_gnupg(manifest: &Manifest) -> String {
     let bare = manifest.recipients.iter().map(|one| one.rsplit(':').next().unwrap_or(one));
-    bare.collect::<Vec<_>>().join(" ")
+    let ask = |fingerprint| format!("gpg --list-secret-keys {fingerprint}");
+    bare.map(ask).collect::<Vec<_>>().join(" || ")
 }
 
 /// The pipe that gives the plain dump: the payload's extensions, read backwards.

@@ -1,7 +1,7 @@
 //! Rekey: old archives for the recipients of today. What decides who they are is what would decide it in
 //! a backup now: the operator's settings, and the label `encrypt` that the manifest remembers.
 
-use super::{JobError, blocking, now, random};
+use super::{JobError, blocking, now, random, recipients};
 use crate::archive::{self, Archive, Check, Manifest};
 use crate::labels::{self, Rules};
 use crate::model::{Level, PASSPHRASE, Secret};
@@ -68,11 +68,7 @@ fn of_today(
     let label = manifest.labels.get("encrypt").map(String::as_str);
     let texts = labels::recipients(rules, label)
         .map_err(|wrong| JobError::NoRecipients { id: manifest.id.clone(), wrong })?;
-    let recipients = match (&texts[..], passphrase) {
-        ([only], Some(own)) if only == PASSPHRASE => Recipients::with_passphrase(own.clone()),
-        _ => Recipients::read(&texts).and_then(|read| read.at(now())),
-    };
-    Ok(recipients.map_err(PipelineError::from)?)
+    recipients(&texts, passphrase)
 }
 
 /// Whether these, and only these, can decrypt it already. That it is this passphrase and no other, only

@@ -23,8 +23,8 @@ pub use facts::{Digest, Facts, Sum, TableRows};
 pub use level::Level;
 pub use name::{ArchiveId, DatabaseName, LONGEST_DATABASE, LONGEST_SLUG, NameError, Part, Slug};
 pub use plan::{
-    Codec, Databases, DigestAt, Hold, Hooks, Keep, PASSPHRASE, Patterns, Plan, Priority, Schedule,
-    is_certificate,
+    CERTIFICATE, Codec, Databases, DigestAt, Hold, Hooks, Keep, PASSPHRASE, Patterns, Plan,
+    Priority, Schedule, is_certificate,
 };
 pub use problem::{Problem, nearest};
 pub use run::{AlarmKind, Finding, Outcome, Trigger};

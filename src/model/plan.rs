@@ -15,9 +15,12 @@ use super::{DatabaseName, Level, SecretRef, Slug, Workload};
 /// passphrase. No public key and no fingerprint reads like this.
 pub const PASSPHRASE: &str = "passphrase";
 
+/// What an armored OpenPGP certificate begins with.
+pub const CERTIFICATE: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
 /// Whether a recipient is an armored OpenPGP certificate. In one archive, all are or none is.
 pub fn is_certificate(recipient: &str) -> bool {
-    recipient.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    recipient.trim_start().starts_with(CERTIFICATE)
 }
 
 /// Everything a backup of one source needs to know.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::PipelineError;
 use super::compress::Decoder;
 use super::digest::{Hasher, Tap, sum};
-use super::encrypt::{Decrypter, Identities};
+use super::encrypt::{Decrypter, EncryptionError, Identities};
 use crate::model::{Codec, Sum};
 
 /// store → digest → decrypt → decompress → digest.
@@ -20,8 +20,8 @@ impl Unchain {
     /// `recipients`: the manifest's; none: the bytes are not encrypted, and identities are of no use.
     ///
     /// # Errors
-    /// [`PipelineError::Encryption`] if no identity decrypts it, [`PipelineError::Read`] if the codec
-    /// cannot be set up.
+    /// [`PipelineError::Encryption`] if no identity decrypts it, [`PipelineError::Read`] if its beginning
+    /// cannot be read or the codec cannot be set up.
     pub fn new(
         codec: Codec,
         recipients: &[String],
@@ -29,7 +29,14 @@ impl Unchain {
         stored: Box<dyn Read + Send>,
     ) -> Result<Self, PipelineError> {
         let stored = Tap::new(stored);
-        let decrypter = Decrypter::new(recipients, identities, stored.clone())?;
+        let opened = Decrypter::new(recipients, identities, stored.clone());
+        let decrypter = opened.map_err(|error| match error {
+            // Of a header that cannot be read nobody knows whether it is damaged.
+            EncryptionError::Damaged(source) if stored.failed() => {
+                PipelineError::Read(io::Error::other(source))
+            }
+            error => error.into(),
+        })?;
         let decoder = Decoder::new(codec, decrypter).map_err(PipelineError::Read)?;
         Ok(Self { stored, decoder, plain: Hasher::default() })
     }

@@ -43,6 +43,8 @@ pub enum EncryptionError {
     NoIdentity(Vec<String>),
     #[error("the archive is encrypted to {}, and no identity that was given is one of them", .0.join(", "))]
     WrongIdentity(Vec<String>),
+    #[error("none of the keys in the identity of {} opens the archive: it is encrypted to another subkey, or was exchanged", .0.join(", "))]
+    NoSubkey(Vec<String>),
     #[error("the archive cannot be decrypted")]
     Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -84,6 +86,10 @@ impl Explain for EncryptionError {
             Self::ShortPassphrase => "take several random words, and write them down off this host",
             Self::NoIdentity(_) | Self::WrongIdentity(_) => {
                 "give the identity file of one of these recipients with `--identity FILE`"
+            }
+            Self::NoSubkey(_) => {
+                "export the secret key again where all of its subkeys are: `gpg --list-packets ARCHIVE` \
+                 says which it takes"
             }
             Self::SshIdentity(_)
             | Self::OpenPgpIdentity(_)

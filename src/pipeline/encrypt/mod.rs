@@ -148,9 +148,9 @@ impl<R: Read + Send + 'static> Decrypter<R> {
         match Scheme::of(fingerprints) {
             Scheme::None => return Ok(Self::None(reader)),
             Scheme::OpenPgp => {
-                let opened = openpgp::Opened::new(identities.openpgp(fingerprints), reader);
-                let damaged = |error| EncryptionError::Damaged(Box::new(error));
-                return Ok(Self::OpenPgp(Box::new(opened.map_err(damaged)?)));
+                let opened = openpgp::Opened::new(identities.openpgp(fingerprints), reader)?;
+                let missing = || EncryptionError::NoSubkey(fingerprints.to_vec());
+                return Ok(Self::OpenPgp(Box::new(opened.ok_or_else(missing)?)));
             }
             Scheme::Age => {}
         }

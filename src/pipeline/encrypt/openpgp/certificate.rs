@@ -1,7 +1,7 @@
 //! Certificates: whom they belong to, and which of their keys encrypts at a moment.
 //!
 //! What a certificate says counts only where its own primary key has signed it. What others have signed
-//! on it says who trusts whom, and is left aside.
+//! on it says who trusts whom, and is left aside. What is written for it is not known here.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use pgp::composed::{Deserializable as _, SignedPublicKey, SignedPublicSubKey};
 use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
 use pgp::types::{KeyDetails as _, KeyVersion, Tag};
 
-use super::fingerprint;
-use crate::model::is_certificate;
+use super::{blocks, fingerprint};
+use crate::model::CERTIFICATE;
 
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
@@ -45,11 +45,8 @@ impl Certificate {
     pub(in crate::pipeline) fn read(text: &str) -> Result<Vec<Self>, &'static str> {
         const GARBLED: &str = "is no whole OpenPGP certificate: characters are wrong or missing";
         let mut certificates = Vec::new();
-        for block in text.trim().split_inclusive(END).map(str::trim) {
-            if !is_certificate(block) || !block.ends_with(END) {
-                return Err(GARBLED);
-            }
-            let read = SignedPublicKey::from_armor_many(block.as_bytes());
+        for block in blocks(text, (CERTIFICATE, END)) {
+            let read = SignedPublicKey::from_armor_many(block.ok_or(GARBLED)?.as_bytes());
             for one in read.map_err(|_| GARBLED)?.0 {
                 certificates.push(Self::judge(&one.map_err(|_| GARBLED)?)?);
             }

@@ -1,4 +1,5 @@
-//! Messages: what is written for certificates, and what opens with secret keys.
+//! Messages: what is written for certificates, and what opens with secret keys. Whose keys they are, and
+//! whether they may encrypt now, is not known here.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -9,10 +10,12 @@ use std::thread::JoinHandle;
 
 use pgp::composed::{DecryptionOptions, Message, MessageBuilder, TheRing};
 use pgp::crypto::sym::SymmetricKeyAlgorithm;
+use pgp::errors::Error;
 use pgp::packet::PublicSubkey;
 use pgp::types::Seipdv1ReadMode;
 use rand::rngs::OsRng;
 
+use super::super::EncryptionError;
 use super::certificate::{Certificate, Part};
 use super::secret::SecretKey;
 
@@ -72,11 +75,7 @@ impl<W: Write + Send + 'static> Sealing<W> {
     }
 }
 
-fn encrypt(
-    recipients: &Recipients,
-    source: Source,
-    target: impl Write,
-) -> Result<(), pgp::errors::Error> {
+fn encrypt(recipients: &Recipients, source: Source, target: impl Write) -> Result<(), Error> {
     let mut message =
         MessageBuilder::from_reader("", source).seipd_v1(OsRng, SymmetricKeyAlgorithm::AES256);
     message.partial_chunk_size(PART)?;
@@ -206,12 +205,14 @@ pub(in crate::pipeline) struct Opened {
 }
 
 impl Opened {
+    /// `None`: it names no key that is here.
+    ///
     /// # Errors
-    /// The crate's own, if no key opens it or it is no such message.
+    /// [`EncryptionError::Damaged`] if it is no such message.
     pub(in crate::pipeline) fn new<'a>(
         keys: impl Iterator<Item = &'a SecretKey>,
         reader: impl Read + Send + 'static,
-    ) -> Result<Self, pgp::errors::Error> {
+    ) -> Result<Option<Self>, EncryptionError> {
         let reader = Uninterrupted(BufReader::with_capacity(BUFFER, reader));
         // Longer messages than memory are read: the proof is the caller's to wait for.
         let streaming = DecryptionOptions::new().set_seipdv1_read_mode(Seipdv1ReadMode::Streaming);
@@ -220,10 +221,12 @@ impl Opened {
             decrypt_options: streaming,
             ..TheRing::default()
         };
-        let (message, _) = Message::from_bytes(reader)?.decrypt_the_ring(ring, true)?;
-        match message.is_literal() {
-            true => Ok(Self { message, failed: false }),
-            false => Err(io::Error::other("there is no plain data inside").into()),
+        let opened = Message::from_bytes(reader).and_then(|read| read.decrypt_the_ring(ring, true));
+        match opened {
+            Ok((message, _)) if message.is_literal() => Ok(Some(Self { message, failed: false })),
+            Ok(_) => Err(EncryptionError::Damaged("there is no plain data inside".into())),
+            Err(Error::MissingKey) => Ok(None),
+            Err(error) => Err(EncryptionError::Damaged(Box::new(error))),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Secret keys: what `gpg --export-secret-keys` writes, armored or not, and keys of the moment.
+//! Secret keys: what `gpg --export-secret-keys` writes, armored or not, and keys of the moment. Where they
+//! come from, and who is asked for a passphrase, is not known here.
 
 use std::fmt;
 
@@ -12,10 +13,11 @@ use pgp::types::{Password, S2kParams, SecretParams, StringToKey};
 use rand::rngs::OsRng;
 
 use super::super::EncryptionError;
-use super::fingerprint;
+use super::{blocks, fingerprint};
 use crate::model::Secret;
 
-const BEGIN: &[u8] = b"-----BEGIN PGP PRIVATE KEY BLOCK-----";
+const PRIVATE: (&str, &str) =
+    ("-----BEGIN PGP PRIVATE KEY BLOCK-----", "-----END PGP PRIVATE KEY BLOCK-----");
 /// The first byte of a secret key packet, of the old formats and the new one.
 const PACKETS: [u8; 4] = [0x94, 0x95, 0x96, 0xc5];
 /// GnuPG's own way to say that the secret part is not in this file.
@@ -24,7 +26,7 @@ const ELSEWHERE: u8 = 101;
 /// Whether an identity file holds OpenPGP keys.
 pub(in crate::pipeline) fn is_secret(text: &[u8]) -> bool {
     text.first().is_some_and(|first| PACKETS.contains(first))
-        || text.trim_ascii_start().starts_with(BEGIN)
+        || text.trim_ascii_start().starts_with(PRIVATE.0.as_bytes())
 }
 
 /// A secret key that is not locked.
@@ -42,16 +44,21 @@ impl SecretKey {
         text: &[u8],
         passphrase: Option<&Secret>,
     ) -> Result<Vec<Self>, EncryptionError> {
-        let broken = |_| EncryptionError::OpenPgpIdentity("it is not whole, or of another kind");
-        let keys: Result<Vec<SignedSecretKey>, _> =
-            match text.first().is_some_and(|first| PACKETS.contains(first)) {
-                true => SignedSecretKey::from_bytes_many(text).map_err(broken)?.collect(),
-                false => SignedSecretKey::from_armor_many(text.trim_ascii_start())
-                    .map_err(broken)?
-                    .0
-                    .collect(),
-            };
-        let keys = keys.map_err(broken)?;
+        let broken = || EncryptionError::OpenPgpIdentity("it is not whole, or of another kind");
+        let mut keys: Vec<SignedSecretKey> = Vec::new();
+        if text.first().is_some_and(|first| PACKETS.contains(first)) {
+            for key in SignedSecretKey::from_bytes_many(text).map_err(|_| broken())? {
+                keys.push(key.map_err(|_| broken())?);
+            }
+        } else {
+            let text = std::str::from_utf8(text).map_err(|_| broken())?;
+            for block in blocks(text, PRIVATE).map(|block| block.ok_or_else(broken)) {
+                let read = SignedSecretKey::from_armor_many(block?.as_bytes());
+                for key in read.map_err(|_| broken())?.0 {
+                    keys.push(key.map_err(|_| broken())?);
+                }
+            }
+        }
         if keys.is_empty() {
             return Err(EncryptionError::NoIdentityInside);
         }
