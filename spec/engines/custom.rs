@@ -176,7 +176,7 @@ fn a_label_never_carries_a_command() {
         );
         let ran = world.ringbolt(&["backup"]).expect(2);
         assert!(ran.stderr.contains(".engine=custom:"), "{engine}: {ran:#?}");
-        docker(&["rm", "--force", &server.name]).expect(0);
+        docker(&["rm", "--force", "--volumes", &server.name]).expect(0);
     }
     assert!(world.files().is_empty());
 }
